@@ -11,7 +11,7 @@ import pytest
 from torchduet.bench.duet import against
 from torchduet.bench.host import temporary
 from torchduet.bench.host.machine import Machine
-from torchduet.bench.host.process.inherited import too_few_files, usable
+from torchduet.bench.host.process.inherited import too_few_files, too_few_tasks, usable
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.signals import StopRequest
 from torchduet.bench.host.system_limits import limits
@@ -82,7 +82,7 @@ def _start(config: pytest.Config, stop_request: StopRequest) -> None:
         options = cli.read(config)
         if asked is not None:
             options = against.adapted(options, config.getoption("budget"))
-        if few := too_few_files():
+        if few := too_few_files() or too_few_tasks():
             raise OptionError(few)
         preflight.check_test_files(BENCH)
         _own_compiler_folder(config)

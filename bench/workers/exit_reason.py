@@ -17,6 +17,8 @@ MAX_LOG_BYTES = 2**26
 # What the system refuses when there is no room for another process, or for its files.
 NO_ROOM = (errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
+NO_SERVER = "the process that forks it has ended; the kernel ends processes when the memory of a container runs out"
+
 
 def truncate_log(log: Path) -> None:
     """Empty a worker's log when it is too long, so that it does not fill the disk; the worker can write on."""
@@ -46,7 +48,7 @@ def start(process: BaseProcess) -> None:
     try:
         process.start()
     except (OSError, EOFError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "the process that forks it has ended"
+        why = error.strerror if isinstance(error, OSError) and error.strerror else NO_SERVER
         raise WorkerError(f"the worker could not be started: {why}") from error
 
 

@@ -404,6 +404,11 @@ PROCESSES: tuple[tuple[str, str, str], ...] = (  # the same for signals, and for
         "test_a_small_limit_of_open_files_is_raised_or_named",
     ),
     (
+        "no more processes and threads may be started (`ulimit -u`, a container's limit)",
+        "refused with exit code 4 in one line with the number that can be; nothing is measured",
+        "test_where_no_more_processes_and_threads_may_be_started_a_run_is_refused",
+    ),
+    (
         "another user has made `torchinductor_<user>` in the shared temporary folder",
         "it is not used: all temporary files of a run's processes are in a folder of its own",
         "test_headers_are_precompiled_in_the_runs_own_folder",

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from tests.bench.test_left_behind import ROOT, Traces, until
 from tests.faults.processes import SERVERS, STOP, begin, ended
 from torchduet.bench.host.child_processes import completed
+from torchduet.bench.host.process.inherited import too_few_tasks
 from torchduet.bench.host.temporary import ALIVE, sweep
 from torchduet.bench.workers.ended import WorkerError
 from torchduet.bench.workers.exit_reason import start
@@ -254,3 +256,26 @@ def test_a_worker_that_cannot_be_started_says_why(error: Exception, words: str) 
 
     with pytest.raises(WorkerError, match=f"the worker could not be started: {words}"):
         start(Process())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("possible", [3, 1000])
+def test_where_no_more_processes_and_threads_may_be_started_a_run_is_refused(
+    possible: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, before, refused = threading.Thread.start, threading.active_count(), list[threading.Thread]()
+
+    def limited(thread: threading.Thread) -> None:
+        if threading.active_count() - before >= possible:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    words = too_few_tasks()
+    assert threading.active_count() == before
+    if possible == 3:
+        assert len(refused) == 1
+        assert "3 more processes or threads" in words
+        assert "ulimit -u" in words
+    else:
+        assert words == ""

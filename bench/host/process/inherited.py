@@ -13,6 +13,7 @@ except ModuleNotFoundError:  # Windows
     resource = None  # type: ignore[assignment]
 
 MIN_FILES, ENOUGH_FILES = 40, 256  # that a process may have open: fewer do not suffice for a run; as many always do
+TASKS = 8  # processes and threads that a run with one thread needs beside this process; libraries start more
 
 
 def usable() -> None:
@@ -43,3 +44,26 @@ def too_few_files() -> str:
     if soft == resource.RLIM_INFINITY or soft >= MIN_FILES:
         return ""
     return f"this process may open {soft} files, and a run needs {MIN_FILES}: raise the hard limit (ulimit -n)"
+
+
+def too_few_tasks() -> str:
+    """Why no run can be started: the system refuses more processes and threads; empty if it does not.
+
+    Tried with threads, which count as processes do, whatever limits them: ``ulimit -u``, a container, a control group.
+    """
+    over, started = threading.Event(), list[threading.Thread]()
+    try:
+        for _ in range(TASKS):
+            thread = threading.Thread(target=over.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError:  # the system's EAGAIN
+        return (
+            f"the system lets this user start {len(started)} more processes or threads, and a run needs {TASKS} at the "
+            "least: end some, or raise the limit (ulimit -u, or that of the container)"
+        )
+    finally:
+        over.set()
+        for thread in started:
+            thread.join()
+    return ""
