@@ -88,6 +88,8 @@ def _runs_started_by_tests_are_alone(tmp_path_factory: pytest.TempPathFactory) -
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         # In a shell's background job; a run inherits that, and rightly does not heed the Ctrl-C that tests send.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # the same of nohup
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTEST_XDIST_WORKER", raising=False)
         for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):  # runs of tests teach nothing to runs of the user

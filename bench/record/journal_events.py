@@ -121,6 +121,9 @@ class FirstVisit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     starting: float = 0.0
 
 
+KILLED = "was killed by SIGKILL"  # in the reason of a case that failed so: nothing in the code asked for it
+
+
 class FamilyDone(Event, frozen=True, kw_only=True, tag="family"):
     """A family is finished: its outcomes and cost, and the run's warnings and hints so far."""
 
@@ -133,6 +136,11 @@ class FamilyDone(Event, frozen=True, kw_only=True, tag="family"):
     passing: PassingRecord | None = None
     gpus: GpuNews = {}
     visits: FirstVisit | None = None
+
+    @property
+    def killed(self) -> bool:
+        """Whether a process of it was killed, as the kernel does when memory runs out."""
+        return any(outcome.failed and KILLED in outcome.failed["reason"] for outcome in self.outcomes.values())
 
 
 class VisitDone(Event, frozen=True, kw_only=True, tag="visit"):
@@ -195,11 +203,12 @@ class RunLog:
         """The finished families that need not be measured again.
 
         Families at the end whose workers died or that ended early are left out: the cause may also have ended the run.
+        So is each of which a process was killed: by what else the machine did at that moment, perhaps.
         """
         families = self.finished()
         while families and families[-1].spent.again:
             families.pop()
-        return families
+        return [family for family in families if not family.killed]
 
     def visits(self, families: Sequence[FamilyDone]) -> list[VisitDone]:
         """The later visits to these families, which are events of this log, in order.

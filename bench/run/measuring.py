@@ -294,6 +294,7 @@ class Measuring:
 
     def _count_deaths(self, family: Family) -> None:
         """End the run early if the workers of several workloads in a row die: the workloads are not the reason then."""
-        self._deaths.append(f"{family.reference.suite}.{family.reference.workload}")
+        if family.name not in self.progress.killed_before:  # else these, one after the other now, would always end it
+            self._deaths.append(f"{family.reference.suite}.{family.reference.workload}")
         if len(set(self._deaths)) >= MAX_DEATHS:
             self.progress.stopped = f"the workers of {MAX_DEATHS} workloads in a row gave no answer"

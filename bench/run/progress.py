@@ -36,6 +36,7 @@ class Progress:
         finished: all families are measured, and what comes after the last of them.
         unwritten: the JSON could not be written.
         stopped: why the run ends early, "" while it does not.
+        killed_before: names of the families of which a process was killed before the run was resumed.
     """
 
     warnings: list[str] = field(default_factory=list)
@@ -56,6 +57,7 @@ class Progress:
     finished: bool = False
     unwritten: bool = False
     stopped: str = ""
+    killed_before: frozenset[str] = frozenset()
 
     @property
     def measured(self) -> int:

@@ -249,6 +249,7 @@ def restore(measuring: Measuring, log: RunLog) -> None:
     measuring.monitor.restore(at, [event.pilot for event in log.of(PilotsTimed)], timed)
     measuring.timeline.restore(at, [event.gpus for event in of_all if event.gpus])
     progress.finished = bool(log.of(Ended))
+    progress.killed_before = frozenset(family.name for family in log.finished() if family.killed)
     resumed = ResumedRecord(
         at=round(at, 3),
         started=datetime.now(UTC).isoformat(timespec="seconds"),

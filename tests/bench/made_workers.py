@@ -86,7 +86,7 @@ class Workers:
         self.before(task)
         self.clock.now += self.beside.get(task.family.name, 0.1)
         if self.dies.get(task.family.name) == task.number:
-            raise WorkerError("the worker was killed by SIGKILL")
+            raise WorkerError("the worker was killed by SIGABRT")
         self.clock.now += task.seconds
         return answer(task.family, task.number, seconds=self.seconds, between=self.between, starting=self.starting)
 

@@ -15,6 +15,7 @@ import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchduet.bench.cases.case import Case, Family, workload_of
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Task
+from torchduet.bench.state import threads
 from torchduet.bench.state.entry import Entry, LastingChangeError, changes, put_back, read
 from torchduet.bench.state.own_state import OwnState, everything, fast, restored
-from torchduet.bench.state.threads import busy
+from torchduet.bench.state.threads import Reading, busy
 from torchduet.bench.workers.visit import measure
 
 HEAD = "import torch\nfrom torchduet import Implementation, Suite\nsuite = Suite('s')\nONE = {'modes': ('eager',)}\n"
@@ -321,6 +323,27 @@ def test_what_inputs_setup_and_observe_change_is_named_and_setup_holds_for_its_c
     assert "observe= changed anomaly mode (off → on)" in plain
     assert "its setup changed grad mode (on → off): in force around its own calls only" in without_grad
     assert "setup" not in plain
+
+
+@pytest.mark.parametrize(
+    ("readings", "works"),
+    [
+        ([Reading(0.02)], True),  # all of the time
+        ([Reading(0.001)], False),
+        ([Reading(0.0, 0.0, True), Reading(0.002, 0.036, True)], True),  # at first it had no turn
+        ([Reading(0.0, 0.0, True), Reading(0.001, 0.036)], False),  # it was woken, waited for a core, and sleeps again
+        ([Reading(0.0, 0.0, True)] * threads.MAX_WINDOWS, False),
+    ],
+)
+def test_a_thread_is_judged_by_the_time_in_which_it_could_have_a_core(
+    readings: list[Reading], works: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread, now, seen = threading.current_thread(), [0.0], iter([Reading(), *readings])
+    monkeypatch.setattr(threads, "reading", lambda _: next(seen))
+    clock = SimpleNamespace(sleep=lambda seconds: now.append(now[-1] + seconds), perf_counter=lambda: now[-1])
+    monkeypatch.setattr(threads, "time", clock)
+    assert threads.busy([thread], 0.02) == [thread] * works
+    assert next(seen, None) is None
 
 
 def test_a_case_that_leaves_a_busy_thread_fails_and_the_others_get_another_process(tmp_path: Path) -> None:

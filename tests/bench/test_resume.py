@@ -1,6 +1,7 @@
 """What keeps two processes' records apart, and what a family's entry gives back."""
 
 import json
+import signal
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.outcome import Failed, Measured, Skipped
+from torchduet.bench.host.child_processes import describe_exit
 from torchduet.bench.plan.budget import Spent
 from torchduet.bench.record.journal import Content, JournalError, decode, encode
 from torchduet.bench.record.journal_events import (
@@ -111,6 +113,17 @@ def test_families_at_the_end_that_died_or_were_cut_short_are_tried_again() -> No
     log = logged(ended("a", True), ended("b", False), pilot, ended("c", True), ended("d", True))
     assert [event.name for event in log.settled()] == ["a", "b"]
     assert [event.name for event in log.finished()] == ["a", "b", "c", "d"]
+
+
+def test_families_of_which_a_process_was_killed_are_tried_again_wherever_they_are() -> None:
+    def failed(name: str, reason: str) -> FamilyDone:
+        return family(name=name, outcomes={CASE.id: outcome_entry(CASE, Failed(reason))})
+
+    killed = f"s.w: the worker {describe_exit(-signal.SIGKILL)}\nIts last output:\nx"
+    log = logged(failed("a", killed), failed("b", f"rank 1 {describe_exit(-signal.SIGKILL)}"), failed("c", "it raised"))
+    assert [event.name for event in log.settled()] == ["c"]
+    aborted = failed("d", f"s.w: the worker {describe_exit(-signal.SIGABRT)}")
+    assert [event.name for event in logged(aborted, family(name="e")).settled()] == ["d", "e"]
 
 
 def test_a_later_visit_belongs_to_the_measurement_of_its_family_before_it() -> None:

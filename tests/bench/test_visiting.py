@@ -167,8 +167,8 @@ def test_a_visit_whose_worker_dies_costs_only_itself_and_is_named(pairs: Any) ->
     assert all(speedup["low"] is not None for speedup in found.values())
     warnings = [line for line in run.session.run_record()["warnings"] if "visit" in line]
     assert sorted(warnings) == [
-        "made.b: visit 3 failed, so it gets no more: the worker was killed by SIGKILL",
-        "made.d: visit 2 failed, so it gets no more: the worker was killed by SIGKILL",
+        "made.b: visit 3 failed, so it gets no more: the worker was killed by SIGABRT",
+        "made.d: visit 2 failed, so it gets no more: the worker was killed by SIGABRT",
     ]
     assert run.measuring.progress.finished
     assert not run.measuring.progress.stopped

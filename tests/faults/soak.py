@@ -150,9 +150,9 @@ def kills(number: int, seed: int = 1, families: int | None = None, *options: str
         run, lost, killed, seen = folder / "run.json", 0, 0, Counter[str]()
         known: dict[str, Any] = {}
 
-        def started() -> Bench:
+        def started(*, quiet: bool = True) -> Bench:
             hurried = ("-p", "tests.faults.hurried", "--resume", *options)
-            return Bench(traces, run, *hurried, suite=MIXED, budget="10h", quiet=True)
+            return Bench(traces, run, *hurried, suite=MIXED, budget="10h", quiet=quiet)
 
         while killed < number:
             bench = started()
@@ -186,7 +186,9 @@ def kills(number: int, seed: int = 1, families: int | None = None, *options: str
             known = now
             when = f"{moment:.1f} s after {'a family' if begun else 'the start'}"
             print(f"kill {killed:2}, {kind}, {when}: {len(known)} known", flush=True)
-        assert started().process.wait() == 0
+        last = started(quiet=False).process
+        output, _ = last.communicate()
+        assert last.returncode == 0, output
         found = timing(records(run))
         lost += sum(not kept({case: blocks}, found) for case, blocks in known.items())
         left = [] if until(lambda: not traces.processes(), END_SECONDS) else traces.processes()

@@ -191,6 +191,11 @@ RUN: tuple[tuple[str, str, str], ...] = (  # what happens to the run, the result
         "test_killed_then_resumed_it_holds_the_same_cases_and_what_was_measured_before",
     ),
     (
+        "a worker or a rank is killed by SIGKILL, and later the run",
+        "its family fails, and --resume measures that anew, too",
+        "test_families_of_which_a_process_was_killed_are_tried_again_wherever_they_are",
+    ),
+    (
         "the last line of the journal is incomplete",
         "it is left out with a warning, and measured again",
         "test_the_torn_end_of_a_journal_is_left_out_and_said",
@@ -786,6 +791,7 @@ BESIDE = (
     "test_compile",
     "test_left_behind",
     "test_pauses",
+    "test_resume",
     "test_graph",
     "test_duet",
 )  # of tests/bench
