@@ -330,7 +330,7 @@ def test_what_inputs_setup_and_observe_change_is_named_and_setup_holds_for_its_c
     [
         ([Reading(0.02)], True),  # all of the time
         ([Reading(0.001)], False),
-        ([Reading(0.0, 0.0, True), Reading(0.002, 0.036, True)], True),  # at first it had no turn
+        ([Reading(0.0, 0.0, True), Reading(0.004, 0.036, True)], True),  # at first it had no turn
         ([Reading(0.0, 0.0, True), Reading(0.001, 0.036)], False),  # it was woken, waited for a core, and sleeps again
         ([Reading(0.0, 0.0, True)] * threads.MAX_WINDOWS, False),
     ],
