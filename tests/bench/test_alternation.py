@@ -186,6 +186,37 @@ def test_on_such_a_device_filling_the_cache_has_finished_before_a_cold_call_is_t
     assert hands.flushes == 2
 
 
+@pytest.mark.parametrize("calls", [1, 3])
+def test_what_fills_the_cache_runs_on_the_device_until_it_is_waited_for(hands: Hands, calls: int) -> None:
+    """It is launched at once, and takes the device 64 s; a call is launched in 2 s, and takes the device 8 s."""
+    pending: list[float] = []
+
+    def wait() -> None:
+        hands.move(sum(pending))
+        pending.clear()
+
+    def call() -> None:
+        hands.move(2.0)
+        pending.append(8.0)
+
+    clock = SynchronizedClock(wait, torch.device("cpu"), lambda: 8)
+    clock._flush_buffer = SimpleNamespace(add_=lambda _: pending.append(64.0))  # type: ignore[assignment]
+    assert clock.cold(call, (), calls) == Block(10.0, 2.0, 10.0)
+    pending.append(64.0)  # of what was launched before the block
+    assert clock.block(call, (), calls) == Block(2.0 + 8.0, 2.0, 2.0 + 8.0)
+
+
+def test_a_block_has_no_switches_pauses_or_unfinished_work_unless_it_says_so(hands: Hands) -> None:
+    block = CpuClock().block(hands.move, (1.0,), 1)
+    assert (block.switches, block.paused, block.unfinished) == (0, 0.0, 0.0)
+
+
+def test_cold_calls_are_single_and_neither_clock_of_the_host_needs_a_lead_in(hands: Hands) -> None:
+    for clock in (CpuClock(), synchronized(hands)):
+        clock.block(hands.move, (1.0,), 1)
+        assert (clock.cold_calls, clock.needs_lead_in) == (1, False)
+
+
 def test_what_fills_the_cache_of_a_device_has_its_size() -> None:
     clock = SynchronizedClock(lambda: None, torch.device("cpu"), lambda: 8)
     clock.cold(lambda: None, (), 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -282,6 +283,25 @@ def test_an_accelerator_computes_the_reference_until_its_memory_does_not_suffice
     assert found.again is not None
     found.again(SEED, contextlib.nullcontext())
     assert calls == ["device", "device", "host", "host"]
+
+
+def test_the_memory_that_float64_took_on_an_accelerator_is_given_back_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log: list[str] = []
+    allocator = SimpleNamespace(empty_cache=lambda: log.append("given back"))
+
+    def device(name: str) -> Any:
+        return SimpleNamespace(torch_device=torch.device("cpu"), allocator=lambda: allocator if name != "cpu" else None)
+
+    monkeypatch.setattr(references, "device_of", device)
+    found = reference_result(workload(), (torch.ones(1),), lambda x: 2 * x, on_device=("cuda", lambda x: 2 * x))
+    assert (found.device, log) == ("cuda", ["given back"])
+    assert found.with_another_seed() is not None
+    assert log == ["given back"] * 2
+    reference_result(workload(), (torch.ones(1),), lambda x: 2 * x, on_device=("cpu", lambda x: 2 * x))
+    references.give_back(None)
+    assert log == ["given back"] * 2
 
 
 def test_nan_in_the_reference_is_counted() -> None:

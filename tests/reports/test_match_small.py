@@ -70,9 +70,7 @@ def test_each_of_several_runs_has_its_own_times_and_speed_ups(document: Any) -> 
         expected = ["slower", "slower", "faster"][place - 1]
         assert [one.verdict for one in found(of, place)] == [expected] * 2
         assert [found(of, other)[1].verdict for other in (1, 2, 3) if other != place] == ["same"] * 2
-    assert {of.asked for of in results} == {
-        3 * (19 + 16)
-    }  # 19 times and 16 speed-ups over 3 references, each
+    assert {of.asked for of in results} == {3 * (19 + 16)}  # 19 times and 16 speed-ups over 3 references, each
 
 
 def visited(cases: int, seed: int, visits: int = 2) -> Any:
