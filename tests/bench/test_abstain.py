@@ -86,7 +86,7 @@ def test_verdicts_are_left_open_where_most_blocks_waited_for_a_core() -> None:
 def test_the_reason_is_the_stall_even_where_something_else_is_worse() -> None:
     """Context switches come before their consequence, the speed."""
     worse = seen(pilots=140.0, switched=0.49, switches_per_second=290.0, others=1.4)
-    assert [cause.kind for cause in causes(worse)][0] != "speed"
+    assert causes(worse)[0].kind != "speed"
     cause = preempted(worse)
     assert cause is not None
     assert cause.kind == "speed"

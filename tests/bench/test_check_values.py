@@ -164,7 +164,7 @@ def test_an_environment_that_computes_fp32_in_tf32_is_named_before_other_advice(
 def seeded(first: list[Tensor], other: list[Tensor] | None) -> Reference:
     """A reference that gives other results with another seed; None: it raises."""
 
-    def again(seed: int, context: AbstractContextManager[object]) -> Results:
+    def again(seed: int, _: AbstractContextManager[object]) -> Results:
         if other is None:
             raise RuntimeError("no second time")
         return results_of(first if seed == SEED else other)

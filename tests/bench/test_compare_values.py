@@ -322,3 +322,8 @@ def test_results_in_the_hosts_memory_keep_their_names_and_texts() -> None:
     found = in_host_memory(results)
     assert found["b"] == results["b"]
     assert (found["a"].path, found["a"].python, found["a"].value.tolist()) == ("a", True, [1.0])  # type: ignore[union-attr]
+
+
+def test_where_neither_the_reference_nor_its_rounding_has_a_size_the_error_is_absolute_and_no_rounding() -> None:
+    assert held(doubles(0.5), doubles(0.0), doubles(0.0)) == Held(ROOT, 0.5)
+    assert not held(doubles(0.5), doubles(0.0), doubles(0.0)).rounding

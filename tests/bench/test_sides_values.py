@@ -113,6 +113,6 @@ def test_after_the_first_case_that_is_not_sure_enough_no_other_is_called_differe
 
 def test_each_case_that_is_sure_leaves_more_room_for_the_next() -> None:
     sure = Visits((0.5, 0.51, 0.49, 0.505), (None,) * 4)
-    several = judged({name: sure for name in "abcd"}, None)
+    several = judged(dict.fromkeys("abcd", sure), None)
     assert [one.confidence for one in several.values()] == pytest.approx([1 - 0.01 / left for left in (4, 3, 2, 1)])
     assert judged({}, None) == {}
