@@ -116,3 +116,22 @@ def test_each_case_that_is_sure_leaves_more_room_for_the_next() -> None:
     several = judged(dict.fromkeys("abcd", sure), None)
     assert [one.confidence for one in several.values()] == pytest.approx([1 - 0.01 / left for left in (4, 3, 2, 1)])
     assert judged({}, None) == {}
+
+
+def test_two_pairs_that_agree_are_not_the_same_either() -> None:
+    assert found(1.0, 1.0, prior=SURE)["verdict"] == "unclear"
+    assert found(1.0, 1.0, 1.0, prior=SURE)["verdict"] == "same"
+
+
+def test_what_lies_on_the_threshold_is_not_beyond_it() -> None:
+    assert p_value(Visits((math.log1p(0.02),) * 4, (None,) * 4), None) == 1.0
+
+
+def test_a_case_without_pairs_is_left_out_and_the_largest_threshold_counts() -> None:
+    records = {"a": record(*[0.95] * 4), "b": record(*[0.95] * 4), "old": {"against": {"verdict": "slower"}}}
+    assert {name: of["against"]["verdict"] for name, of in with_verdicts(records, None).items()} == {
+        "a": "slower",
+        "b": "slower",
+    }
+    records["b"]["against"]["threshold"] = 0.1
+    assert {of["against"]["verdict"] for of in with_verdicts(records, None).values()} == {"same"}

@@ -121,7 +121,7 @@ def test_a_balance_is_made_of_the_record_and_the_summary_of_its_profile() -> Non
 def test_the_ends_of_the_placements_and_of_what_is_slow_count_to_the_last_digit() -> None:
     one = Balance(timed=1.0, low=1.0, high=1.0, unprofiled=1.0, profiled=1.0, attributed=1.0, rest=0.0)
     assert "a timed call took 1.00 s: they agree." in said(one)
-    assert "they agree within 1.0 %." in said(replace(one, attributed=1.01))
+    assert "they agree within 1 %." in said(replace(one, attributed=1.01))
     assert replace(one, low=AGREES, high=2.0).alike
     assert replace(one, unprofiled=AGREES).alike
     slowed = "The profiler’s own time is added"

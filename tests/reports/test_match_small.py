@@ -148,3 +148,39 @@ def test_a_lone_case_on_a_gpu_without_pilots_has_no_movement_and_no_verdict() ->
     timed = [change for change in of.changes if change.time is not None]
     assert len(timed) == len(families)
     assert {(change.verdict, change.speedup) for change in timed} == {("unclear", None)}
+
+
+def test_a_run_with_visits_is_held_against_one_without_by_placements(document: Any) -> None:
+    (of,) = held(visited(19, 1), document)
+    timed = [change for change in of.changes if change.time is not None]
+    assert len(timed) == 19
+    assert all(change.time is not None and change.time.low is not None for change in timed)
+
+
+def test_what_the_machine_may_explain_is_told_beside_what_all_cases_share(document: Any) -> None:
+    """All cases and pilots take half as long again; one takes 10 % less than that."""
+    slow = slowed(document, 1.5, *range(len(document["benchmarks"])))
+    for pilot in slow[KEY]["pilots"]:
+        pilot["seconds"] = {kind: 1.5 * seconds for kind, seconds in pilot["seconds"].items()}
+    (of,) = held(document, slowed(slow, 0.9, 1))
+    assert of.common is not None
+    assert math.exp(of.common.shift) == pytest.approx(1 / 1.5, rel=1e-3)
+    time, speedup = found(of, 1)
+    assert (time.verdict, time.cause, speedup.verdict) == ("unclear", "moved", "faster")
+    assert time.why.endswith("; beside the common factor it took 10 % less")
+    (other,) = held(document, slowed(slow, 3.0, 1))
+    assert found(other, 1)[0].verdict == "slower"  # the pilots explain a half, not that
+    assert "beside" not in found(other, 1)[0].why
+
+
+def test_without_pilots_what_was_timed_together_with_a_case_stands_in_for_them(document: Any) -> None:
+    silent = copy.deepcopy(document)
+    silent[KEY]["pilots"] = []
+    (of,) = held(silent, slowed(silent, 1.5, 1))
+    assert not of.guarded
+    assert found(of, 1)[0].verdict == "slower"
+    (whole,) = held(silent, slowed(silent, 1.5, *range(7)))
+    time = whole.changes[1].time
+    assert time is not None
+    assert (time.verdict, time.cause) == ("unclear", "moved")
+    assert "its reference took 50 % longer" in time.why

@@ -10,6 +10,7 @@ from tests.reports.test_advice_values import row, table
 from torchduet.reports.findings.advice import NAMED_CHOICES, STANDINGS, Answer, answers
 from torchduet.reports.findings.loaders import Choice, Count
 from torchduet.reports.tables.pairs import PairRatio
+from torchduet.reports.text.settings import KNOBS
 
 RECORD: Any = {"meters": {}}
 
@@ -117,22 +118,37 @@ def test_without_choices_workers_are_collected_as_any_knob_of_many_settings() ->
     assert answer.ratio_caption == "as fast as the fewest workers, median of 2 cases"
 
 
-def test_answers_are_numbered_in_the_knobs_order() -> None:
+def test_answers_come_in_the_knobs_order_and_the_settings_of_one_as_they_were_measured() -> None:
     rows = table(
-        row("a", 1.5, knob="workers", value="2", baseline="0"),
-        row("b", 1.5, knob="implementation", value="one", baseline="plain"),
-        row("c", 1.5, knob="implementation", value="two", baseline="plain"),
-        row("d", 1.5, knob="mode", value="compile"),
-        row("e", 1.5, knob="mode", value="reduce"),
+        row("a", 1.5, knob="mine", value="on", baseline="off"),
+        row("b", 1.5, knob="together", value="x + y", baseline="both"),
+        row("c", 1.5, knob="together", value="x + z", baseline="both"),
+        row("d", 1.5, knob="workers", value="2", baseline="0"),
+        row("e", 1.5, knob="precision", value="tf32", baseline="fp32", relative_error=1e-4),
+        row("f", 1.5, knob="precision", value="bf16", baseline="fp32", relative_error=1e-2),
+        row("g", 1.5, knob="mode", value="compile", relative_error=1e-6),
+        row("h", 1.5, knob="implementation", value="one", baseline="plain"),
+        row("i", 1.5, knob="implementation", value="two", baseline="plain"),
     )
     given = answers(rows, [choice("a", 1.5)])
-    assert [answer.key for answer in given] == [f"answer-{number}" for number in range(1, 5)]
-    assert sorted((answer.knob, answer.value) for answer in given) == [
-        ("implementation", ""),
-        ("mode", "compile"),
-        ("mode", "reduce"),
-        ("workers", ""),
-    ]
+    assert [answer.key for answer in given] == [f"answer-{number}" for number in range(1, len(given) + 1)]
+    found = [(answer.knob, answer.value) for answer in given]
+    names = [*dict.fromkeys(knob for knob, _ in found)]
+    assert set(names) == {"mine", "together", "workers", "precision", "mode", "implementation"}
+    assert names[:-2] == [knob for knob in KNOBS if knob in names]
+    assert set(names[-2:]) == {"mine", "together"}
+    assert [value for knob, value in found if knob == "precision"] == ["tf32", "bf16"]
+    assert [value for knob, value in found if knob == "implementation"] == [""]
+    differ = {answer.value: [one for one in answer.sentences if "differ from float64" in one] for answer in given}
+    assert differ["bf16"] == ["Results differ from float64 by at most 0.01 (relative)."]
+    assert differ["compile"] == []
+    by_knob = {answer.knob: answer for answer in given}
+    assert by_knob["mode"].ratio_caption == "as fast as eager"
+    assert by_knob["mine"].baseline == "off"
+
+
+def test_the_median_of_two_workloads_is_told() -> None:
+    assert of_workers(choice("a", 1.5), choice("b", 1.2)).ratio_caption.endswith(", median of 2 settings")
 
 
 def test_only_several_implementations_are_collected() -> None:
