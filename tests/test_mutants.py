@@ -70,6 +70,14 @@ def test_each_fault_has_a_name_of_its_own_and_changes_the_module() -> None:
         assert ast.unparse(mutated(SOURCE, mutant.index)) != ast.unparse(ast.parse(SOURCE)), mutant.name
 
 
+def test_what_an_import_runs_is_told_from_what_a_call_runs() -> None:
+    source = (
+        "LIMIT = 3\nclass Block:\n    paused: float = 0.5\n    def double(self, by: int = 2):\n        return by * 7\n"
+    )
+    found = {mutant.before: mutant.at_import for mutant in mutants("m.py", source)}
+    assert found == {"3": True, "0.5": True, "2": True, "return by * 7": False, "by * 7": False, "7": False}
+
+
 def test_a_sample_does_not_depend_on_other_lines_of_its_module() -> None:
     def drawn(source: str) -> set[str]:
         return {mutant.name for mutant in sample(mutants("m.py", source), 7, 5)}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.bench.test_noise import QUIET, seen
+from torchduet.bench.noise.causes import causes
 from torchduet.bench.noise.figures import Figures
 from torchduet.bench.noise.withheld import preempted, waited, with_verdicts_withheld
 
@@ -80,3 +81,12 @@ def test_verdicts_are_left_open_where_most_blocks_waited_for_a_core() -> None:
     assert record["speedups"][0]["ratio"] == 154.0
     assert "more threads than free cores" in record["notes"][0]
     assert "--threads 1" in record["notes"][0]
+
+
+def test_the_reason_is_the_stall_even_where_something_else_is_worse() -> None:
+    """Context switches come before their consequence, the speed."""
+    worse = seen(pilots=140.0, switched=0.49, switches_per_second=290.0, others=1.4)
+    assert causes(worse)[0].kind != "speed"
+    cause = preempted(worse)
+    assert cause is not None
+    assert cause.kind == "speed"

@@ -112,12 +112,57 @@ def test_no_garbage_is_collected_while_blocks_are_timed_and_all_is_as_before_aft
         gc.enable()
 
 
-def test_what_a_program_has_frozen_stays_frozen(frozen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("objects", [1, 1000])
+def test_what_a_program_has_frozen_stays_frozen(
+    frozen: list[str], monkeypatch: pytest.MonkeyPatch, objects: int
+) -> None:
     """Unfreezing would unfreeze all of it."""
-    monkeypatch.setattr(gc, "get_freeze_count", lambda: 1000)
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: objects)
     with undisturbed():
         assert not gc.isenabled()
     assert frozen == []
+
+
+class Slow:
+    """A case that was warmed up in a slow moment, and whose calls take these seconds one after the other."""
+
+    def __init__(self, seconds: float, *blocks: float) -> None:
+        self.seconds, self.calls, self.error = seconds, 7, None
+        self.blocks = iter(blocks)
+        self.taken = 0
+
+    def block(self) -> Block:
+        self.taken += 1
+        seconds = next(self.blocks)
+        return Block(seconds, seconds, seconds)
+
+
+def confirmed(slow: Slow, fast: float = 1.0) -> tuple[int, float, int]:
+    """How many calls confirm it, how long a call takes then, and how many calls its blocks have."""
+    cases: list[Any] = [Slow(fast), slow]
+    alternation._confirm_long(cases, [(0, 1)], lambda _, error: str(error))
+    assert cases[0].taken == 0
+    return slow.taken, slow.seconds, slow.calls
+
+
+def test_a_case_that_seems_more_than_four_times_as_long_is_called_until_a_call_takes_as_long_as_the_last() -> None:
+    assert confirmed(Slow(4.0)) == (0, 4.0, 7)
+    assert confirmed(Slow(4.1, 4.1)) == (1, 4.1, 1)
+    assert confirmed(Slow(100.0, 50.0, 10.0, 8.5)) == (3, 10.0, 1)  # 8.5 s are more than 10 / 1.25
+    assert confirmed(Slow(100.0, 50.0, 10.0, 7.9, 7.9)) == (4, 7.9, 1)
+
+
+def test_a_case_whose_calls_never_take_as_long_as_the_last_is_called_thirty_times() -> None:
+    falling = [1e9 / 2**number for number in range(1, 40)]
+    assert confirmed(Slow(1e9, *falling)) == (30, falling[29], 1)
+
+
+def test_a_case_that_fails_while_it_is_confirmed_is_not_called_again() -> None:
+    slow = Slow(100.0)  # its first block raises
+    taken, seconds, _ = confirmed(slow)
+    assert (taken, seconds) == (1, 100.0)
+    assert slow.error is not None
+    assert confirmed(slow)[0] == 1
 
 
 def test_cases_are_cut_to_as_many_placements_and_rounds_as_the_shortest_has() -> None:
@@ -184,6 +229,37 @@ def test_on_such_a_device_filling_the_cache_has_finished_before_a_cold_call_is_t
     block = clock.cold(hands.move, (2.0,), 2, after=lambda: hands.move(1.0))
     assert block == Block((2 * 2.5 + 1) / 2, (2 * 2 + 1) / 2, (2 * 2.5 + 1) / 2)
     assert hands.flushes == 2
+
+
+@pytest.mark.parametrize("calls", [1, 3])
+def test_what_fills_the_cache_runs_on_the_device_until_it_is_waited_for(hands: Hands, calls: int) -> None:
+    """It is launched at once, and takes the device 64 s; a call is launched in 2 s, and takes the device 8 s."""
+    pending: list[float] = []
+
+    def wait() -> None:
+        hands.move(sum(pending))
+        pending.clear()
+
+    def call() -> None:
+        hands.move(2.0)
+        pending.append(8.0)
+
+    clock = SynchronizedClock(wait, torch.device("cpu"), lambda: 8)
+    clock._flush_buffer = SimpleNamespace(add_=lambda _: pending.append(64.0))  # type: ignore[assignment]
+    assert clock.cold(call, (), calls) == Block(10.0, 2.0, 10.0)
+    pending.append(64.0)  # of what was launched before the block
+    assert clock.block(call, (), calls) == Block(2.0 + 8.0, 2.0, 2.0 + 8.0)
+
+
+def test_a_block_has_no_switches_pauses_or_unfinished_work_unless_it_says_so(hands: Hands) -> None:
+    block = CpuClock().block(hands.move, (1.0,), 1)
+    assert (block.switches, block.paused, block.unfinished) == (0, 0.0, 0.0)
+
+
+def test_cold_calls_are_single_and_neither_clock_of_the_host_needs_a_lead_in(hands: Hands) -> None:
+    for clock in (CpuClock(), synchronized(hands)):
+        clock.block(hands.move, (1.0,), 1)
+        assert (clock.cold_calls, clock.needs_lead_in) == (1, False)
 
 
 def test_what_fills_the_cache_of_a_device_has_its_size() -> None:

@@ -96,8 +96,106 @@ def test_each_accelerator_of_a_family_is_started() -> None:
     )
 
 
-def test_the_tiers_take_90_seconds_15_minutes_and_an_hour() -> None:
-    assert budgets.TIER_BUDGET == {"quick": 90.0, "default": 15 * 60.0, "full": 60 * 60.0}
+@pytest.mark.parametrize(("tier", "seconds"), [("quick", 90.0), ("default", 15 * 60.0), ("full", 60 * 60.0)])
+def test_the_tiers_take_90_seconds_15_minutes_and_an_hour(tier: str, seconds: float) -> None:
+    assert Budget(budgets.TIER_BUDGET[tier], [], now=lambda: 0.0).seconds_left() == seconds
+
+
+def test_where_nothing_is_left_beyond_the_minimum_each_family_gets_that() -> None:
+    one = family("a", "eager", "compile")
+    assert Budget(6.0, [one], now=lambda: 0.0).allot(one) == 0.4  # first calls alone take 6.05 s, as is guessed
+    assert Budget(6.0, [one], {one.name: 2.0}, now=lambda: 0.0).allot(one) == pytest.approx(2 * 2.0 * 10 + 0.4)
+
+
+def test_a_family_that_just_fits_into_what_is_left_is_measured() -> None:
+    """It needs what is left and the tolerated twentieth, but for a billionth of a second."""
+    first, second = family("a", "eager"), family("b", "eager")
+    now = [0.0]
+    budget = Budget(64.0, [first, second], now=lambda: now[0])
+    budget.done(first, measured=True)
+    now[0] = 64.0 + 64.0 * 0.05 - budget._minimum(second)
+    assert budget.seconds_left() + budget._tolerated == pytest.approx(0.45)
+    now[0] -= 1e-9
+    assert budget.allot(second) is not None
+    now[0] += 2e-9
+    assert budget.allot(second) is None
+
+
+def test_the_first_family_is_measured_even_if_the_start_has_used_up_the_budget() -> None:
+    first, second = family("a", "eager"), family("b", "eager")
+    budget = Budget(10.0, [first, second], spent=500.0, now=lambda: 0.0)
+    assert budget.allot(first) is not None
+    budget.done(first)  # nothing of it could be timed
+    assert budget.allot(second) is None  # but only the first is tried beyond the budget
+
+
+def test_of_those_after_it_all_that_fit_until_one_was_measured_are_tried() -> None:
+    """The first calls of the second take longer than all that is left."""
+    first, second = family("a", "eager"), family("b", "eager", "compile")
+    budget = Budget(5.0, [first, second], now=lambda: 0.0)
+    budget.done(first)
+    assert budget.allot(second) is not None
+    budget.done(first, measured=True)
+    assert budget.allot(second) is None
+
+
+def test_what_is_guessed_before_anything_is_known() -> None:
+    assert enough_for([family("a", "eager")], 1.0) == pytest.approx(1.05)
+    assert enough_for([family("a", "compile")], 1.0) == pytest.approx(7.0)
+    assert enough_for([family("a", "eager", "eager", device="cuda:0")]) == pytest.approx(2.0 + 2 * 0.05 + 2 * 2.0)
+    budget = Budget(100.0, [])
+    assert costs(budget) == (0.05, 6.0)
+    budget.done(family("a", "compile"), fixed_seconds=12.0)
+    assert costs(budget)[1] == pytest.approx((5 * 6.0 + 12.0) / 6)
+
+
+def test_what_every_case_takes_in_addition_is_part_of_its_first_calls_and_nothing_by_default() -> None:
+    one = family("a", "eager", "compile", slowed=2)
+    assert Budget(100.0, [one])._fixed(one) == pytest.approx(6.05)
+    assert Budget(100.0, [one], extra=5.5)._fixed(one) == pytest.approx(6.05 + 2 * 5.5)  # of copies none is taken
+    assert Budget(100.0, [one], now=lambda: 0.0).seconds_left() == 100.0
+
+
+def test_families_are_taken_in_turns_once_too_little_may_be_left_for_all() -> None:
+    families = [family(name, "eager", "compile") for name in "abc"]
+    needed = 3 * (6.05 + 0.4) + 3 * 6.0  # compilations count twice while little is known of them
+    now = [0.0]
+    budget = Budget(100.0, families, now=lambda: now[0])
+    now[0] = 105.0 - needed - 0.01
+    assert budget.in_turns_first(families[2]) == []
+    now[0] += 0.02
+    assert budget.in_turns_first(families[2]) == families[:2]
+    assert budget.in_turns_first(families[0]) == []
+    assert budget.in_turns_first(family("d", "eager")) == []
+
+
+def test_compilations_count_once_when_it_is_known_how_long_this_machine_compiles() -> None:
+    families = [family(f"f{number}", "compile") for number in range(8)]
+    budget = Budget(100.0, families, now=lambda: 0.0)
+    for one in families[:4]:
+        budget.done(one, fixed_seconds=22.5)
+    each = guess("compile", *[22.5] * 4)
+    assert 4 * (each + 0.4) < 105.0 < 8 * each  # 13.3 s each
+    assert budget.in_turns_first(families[7]) == families[4:7]
+    budget.done(families[4], fixed_seconds=22.5)
+    assert budget.in_turns_first(families[7]) == []
+
+
+def test_what_is_left_of_the_first_calls_is_shared_by_the_compiled_cases() -> None:
+    """Of 30 s, starting 2 devices took 2 × 2 s, as is guessed, and every case half a second in addition."""
+    cases = family("a", "eager", device="cuda:0").cases + family("a", "compile", "compile", device="cuda:1").cases
+    one = Family(cases, cases)
+    budget = Budget(100.0, [one], extra=0.5)
+    budget.done(one, fixed_seconds=30.0)
+    assert costs(budget)[1] == pytest.approx(guess("compile", (30.0 - 4.0 - 1.5 - 0.05) / 2))
+
+
+def test_a_family_of_one_case_gets_three_tenths_of_a_cases_share() -> None:
+    alone, pair = family("a", "eager"), family("b", "eager", "eager")
+    budget = Budget(50.0, [alone, pair], now=lambda: 0.0)
+    shares = [budget.allot(one) for one in (alone, pair)]
+    spare = 50.0 - 3 * 0.05 - 2 * 0.4
+    assert shares == [pytest.approx(0.4 + 0.3 * spare / 2.3), pytest.approx(0.4 + 2 * spare / 2.3)]
 
 
 def test_what_is_set_aside_and_what_was_spent_before_shorten_the_run() -> None:
@@ -118,6 +216,8 @@ def test_a_family_after_the_first_may_take_what_is_left_and_a_twentieth_of_the_b
     default = Budget(100.0, [first, other], asked_for=False, now=lambda: 0.0)
     default.done(first, 1.0, measured=True)
     assert default.max_seconds() == pytest.approx(160.0)
+    budget.done(other, 1.0)  # of which nothing was timed
+    assert budget.max_seconds() == pytest.approx(105.0)
 
 
 def test_the_seconds_of_starting_devices_are_one_of_a_familys_stages() -> None:

@@ -1,5 +1,7 @@
 """Which of several values decides about a result, and in which types the reference computes."""
 
+from contextlib import AbstractContextManager
+
 import pytest
 import torch
 from torch import Tensor
@@ -7,8 +9,9 @@ from torch import Tensor
 from torchduet.bench.record.schema import CheckRecord
 from torchduet.bench.timing.checking import check as checking
 from torchduet.bench.timing.checking.dense import CheckError
-from torchduet.bench.timing.checking.reference import Reference, no_reference, reference_result
-from torchduet.bench.timing.checking.results import results_of
+from torchduet.bench.timing.checking.reference import SEED, Reference, no_reference, reference_result
+from torchduet.bench.timing.checking.results import Results, results_of
+from torchduet.bench.timing.precision import TOLERANCE
 from torchduet.suites import Suite, Workload
 
 
@@ -108,6 +111,128 @@ def test_the_tolerance_that_is_advised_is_twice_the_error_and_none_for_a_large_o
     with pytest.raises(CheckError) as large:
         check([GOOD * 1.6], [GOOD])
     assert "tolerance=" not in str(large.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "advised"), [(0.0004, "8e-04"), (0.004, "0.008"), (0.2, "0.4"), (0.499, "1"), (0.501, None)]
+)
+def test_the_advised_tolerance_is_rounded_to_a_digit_and_none_from_a_half_on(error: float, advised: str | None) -> None:
+    with pytest.raises(CheckError) as raised:
+        check([GOOD * (1 + error)], [GOOD])
+    found = str(raised.value).partition("tolerance={'fp32': ")[2]
+    assert found == (f"{advised}}}" if advised else "")
+    assert "random? deterministic=False" in str(raised.value)
+
+
+def test_where_the_reference_is_no_finite_number_the_difference_is_no_relative_error() -> None:
+    infinite = torch.tensor([1.0, torch.inf], dtype=torch.float64)
+    with pytest.raises(CheckError, match="it differs from float64 where that is no finite number"):
+        check([torch.ones(2, dtype=torch.float64)], [infinite])
+
+
+def test_what_it_was_held_against_is_named() -> None:
+    own = Reference(results_of(GOOD), "own dtype", "RuntimeError: expected float")
+    with pytest.raises(CheckError, match="against the first implementation in its own dtype, 2e-05 is allowed in fp32"):
+        checking.check(workload(), "fp32", results_of(GOOD * 1.001), own)
+
+
+@pytest.mark.parametrize(
+    ("precision", "started", "value", "named"),
+    [
+        ("fp32", True, "1", True),
+        ("fp32", True, "0", False),
+        ("fp32", False, "1", False),  # nothing ran on a GPU
+        ("tf32", True, "1", False),
+    ],
+)
+def test_an_environment_that_computes_fp32_in_tf32_is_named_before_other_advice(
+    precision: str, started: bool, value: str, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: started)
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", value)
+    with pytest.raises(CheckError) as raised:
+        checking.check(workload(), precision, results_of(GOOD * 1.6), Reference(results_of(GOOD)))
+    advice = str(raised.value).rpartition("; ")[2]
+    if named:
+        assert advice == (
+            "NVIDIA_TF32_OVERRIDE=1 lets NVIDIA's libraries use TF32 for fp32: unset it. Random? deterministic=False"
+        )
+    else:
+        assert advice == "random? deterministic=False"
+
+
+def seeded(first: list[Tensor], other: list[Tensor] | None) -> Reference:
+    """A reference that gives other results with another seed; None: it raises."""
+
+    def again(seed: int, _: AbstractContextManager[object]) -> Results:
+        if other is None:
+            raise RuntimeError("no second time")
+        return results_of(first if seed == SEED else other)
+
+    return Reference(results_of(first), again=again)
+
+
+OF_SEED = "its results are random"
+
+
+@pytest.mark.parametrize(
+    ("other", "random"),
+    [
+        ([GOOD, GOOD], False),
+        ([GOOD, GOOD * 2], True),  # one of two values is enough
+        ([GOOD * 2, GOOD], True),
+        ([GOOD, torch.ones(3, dtype=torch.float64)], True),  # of another shape
+    ],
+)
+def test_results_that_another_seed_changes_are_called_random(other: list[Tensor], random: bool) -> None:
+    with pytest.raises(CheckError) as raised:
+        checking.check(workload(), "fp32", results_of([GOOD, GOOD * 1.001]), seeded([GOOD, GOOD], other))
+    assert (OF_SEED in str(raised.value)) is random
+
+
+def test_a_reference_that_fails_with_another_seed_says_so_and_is_not_called_random(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(CheckError) as raised:
+        checking.check(workload(), "fp32", results_of([GOOD * 1.6]), seeded([GOOD], None))
+    assert OF_SEED not in str(raised.value)
+    said = "the reference cannot be computed with another seed: RuntimeError: no second time"
+    assert said in capsys.readouterr().out
+
+
+def test_what_is_determined_up_to_a_sign_is_told() -> None:
+    reference = Reference(results_of(GOOD), free=True)
+    with pytest.raises(CheckError, match="determined only up to sign or phase"):
+        checking.check(workload(), "fp32", results_of(-GOOD), reference)
+    assert not Reference().free
+    assert not Reference().random
+
+
+def test_values_that_are_right_only_where_it_computes_less_exactly_are_held_to_that_precision() -> None:
+    """The record says in what it computed; an implementation that computes exactly enough is refused."""
+    wrong = results_of(GOOD * 1.001)
+    record = checking.check(workload(), "fp32", wrong, Reference(results_of(GOOD)), "w", lambda: {torch.bfloat16})
+    assert record["tolerance"] == pytest.approx(TOLERANCE["bf16"])
+    assert "bf" in record["computes_in"]
+    with pytest.raises(CheckError, match="2e-05 is allowed in fp32"):
+        checking.check(workload(), "fp32", wrong, Reference(results_of(GOOD)), "w", lambda: {torch.float32})
+
+
+def test_results_that_agree_with_the_seeded_first_implementation_in_its_own_types_are_right() -> None:
+    def reference(own: Tensor) -> Reference:
+        return Reference(results_of(GOOD), own=lambda: Reference(results_of(own), "own dtype", "random numbers"))
+
+    record = checking.check(workload(), "fp32", results_of(GOOD * 3), reference(GOOD * 3))
+    assert (record["held_against"], record["why"]) == ("own dtype", "random numbers")
+    with pytest.raises(CheckError, match="against float64"):
+        checking.check(workload(), "fp32", results_of(GOOD * 3), reference(GOOD * 2))
+
+
+def test_the_accelerator_that_computed_float64_is_in_the_record() -> None:
+    on_gpu = Reference(results_of(GOOD), device="cuda:1")
+    assert checking.check(workload(), "fp32", results_of(GOOD), on_gpu)["float64_on"] == "cuda:1"
+    assert "float64_on" not in check([GOOD], [GOOD])
+    assert "held_against" not in check([GOOD], [GOOD])
 
 
 def test_of_several_implementations_the_tolerance_of_one_is_advised() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -284,6 +285,25 @@ def test_an_accelerator_computes_the_reference_until_its_memory_does_not_suffice
     assert calls == ["device", "device", "host", "host"]
 
 
+def test_the_memory_that_float64_took_on_an_accelerator_is_given_back_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log: list[str] = []
+    allocator = SimpleNamespace(empty_cache=lambda: log.append("given back"))
+
+    def device(name: str) -> Any:
+        return SimpleNamespace(torch_device=torch.device("cpu"), allocator=lambda: allocator if name != "cpu" else None)
+
+    monkeypatch.setattr(references, "device_of", device)
+    found = reference_result(workload(), (torch.ones(1),), lambda x: 2 * x, on_device=("cuda", lambda x: 2 * x))
+    assert (found.device, log) == ("cuda", ["given back"])
+    assert found.with_another_seed() is not None
+    assert log == ["given back"] * 2
+    reference_result(workload(), (torch.ones(1),), lambda x: 2 * x, on_device=("cpu", lambda x: 2 * x))
+    references.give_back(None)
+    assert log == ["given back"] * 2
+
+
 def test_nan_in_the_reference_is_counted() -> None:
     with pytest.raises(CheckError, match="result is not finite even in float64: 2 of 3 values are NaN"):
         reference_result(workload(), (), lambda: torch.tensor([math.nan, 1.0, math.nan]))
@@ -302,3 +322,8 @@ def test_results_in_the_hosts_memory_keep_their_names_and_texts() -> None:
     found = in_host_memory(results)
     assert found["b"] == results["b"]
     assert (found["a"].path, found["a"].python, found["a"].value.tolist()) == ("a", True, [1.0])  # type: ignore[union-attr]
+
+
+def test_where_neither_the_reference_nor_its_rounding_has_a_size_the_error_is_absolute_and_no_rounding() -> None:
+    assert held(doubles(0.5), doubles(0.0), doubles(0.0)) == Held(ROOT, 0.5)
+    assert not held(doubles(0.5), doubles(0.0), doubles(0.0)).rounding

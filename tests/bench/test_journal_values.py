@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 import zlib
 from pathlib import Path
 
@@ -186,3 +187,84 @@ def test_a_journal_with_families_is_set_aside_under_the_next_free_name_and_one_w
     assert set_aside(path) is None
     assert not path.exists()
     assert path_for(path.with_name("run.json")) == path
+
+
+def test_the_name_of_a_new_journal_is_on_disk_before_anything_is_measured(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bool] = []
+    fsync = os.fsync
+
+    def noting(handle: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(handle).st_mode))
+        fsync(handle)
+
+    monkeypatch.setattr(journal.os, "fsync", noting)
+    made = Journal.create(path, {"identity": {}})
+    assert synced == [False, True]  # the first entry, then its folder
+    made.append(FAMILY)
+    assert synced == [False, True, False]
+    made.close()
+
+
+def test_a_journal_that_cannot_be_begun_is_removed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(journal.os, "write", full)
+    with pytest.raises(JournalError, match="cannot be written any more: No space left on device"):
+        Journal.create(path, {"identity": {}})
+    monkeypatch.undo()
+    assert not path.exists()
+    Journal.create(path, {"identity": {}}).close()
+
+
+def test_what_is_no_journal_is_not_locked_by_those_that_looked_into_it(path: Path) -> None:
+    path.write_text("something else")
+    for _ in range(2):
+        with pytest.raises(JournalError, match="is not the journal of a run"):
+            Journal.reopen(path)
+
+
+def test_a_program_without_standard_input_may_have_its_journal_under_descriptor_0(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (span,) = written(path, FAMILY)
+    closed: list[int] = []
+    duplicate = os.dup
+    with path.open("rb") as file:
+        under = Journal(path.with_name("removed"), 0, 0)
+        monkeypatch.setattr(journal.os, "dup", lambda handle: duplicate(file.fileno() if handle == 0 else handle))
+        monkeypatch.setattr(journal.os, "close", closed.append)
+        found = under.read(span)
+        under.close()
+        monkeypatch.undo()
+    assert found == FAMILY
+    assert closed == [0]
+    assert under.problem == f"{under.path} is closed"
+    assert under.read(span) is None  # its file is gone
+
+
+def test_a_journal_that_was_removed_while_it_was_opened_is_no_more_used(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(path, FAMILY)
+    lock = Journal._lock
+
+    def removing(of: Journal) -> None:
+        path.unlink()
+        lock(of)
+
+    monkeypatch.setattr(Journal, "_lock", removing)
+    with pytest.raises(JournalBusyError, match="was removed just now, by the run that it belonged to"):
+        Journal.reopen(path)
+
+
+def test_what_lies_in_the_way_of_a_journal_is_named(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(JournalError, match=r"is a folder, not a file: remove it, or name another --benchmark-json"):
+        set_aside(path)
+    path.rmdir()
+    path.symlink_to(path.with_name("nowhere"))
+    with pytest.raises(JournalError, match=r"is a link, not a file"):
+        set_aside(path)

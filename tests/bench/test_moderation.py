@@ -24,6 +24,7 @@ from torchduet.bench.record.moderation import (
     fit,
     prior_for,
 )
+from torchduet.bench.record.schema import PriorOf
 
 LOGS = st.floats(-2.0, 2.0)
 ERRORS = st.none() | st.floats(0.0, 0.5)
@@ -287,6 +288,35 @@ def test_the_built_in_prior_is_for_one_or_two_visits_on_an_unknown_machine() -> 
     assert math.inf > found[0].half_width > found[1].half_width > found[2].half_width
     assert found[2] == estimate(thrice, None)
     assert prior_for("speedups", [("b", thrice)], None) is None
+
+
+@pytest.mark.parametrize(
+    ("of", "deviation", "degrees", "families"),
+    [
+        ("speedups", 0.02, 2.0, 52),
+        ("copies", 0.005, 2.0, 12),
+        ("times", 0.05, 1.4, 78),
+        ("sides", 0.02, 1.4, 36),
+        ("device speedups", 0.02, 2.0, 52),
+    ],
+)
+def test_a_single_visit_on_an_unknown_machine_rests_on_what_was_measured_elsewhere(
+    of: PriorOf, deviation: float, degrees: float, families: int
+) -> None:
+    """The first and the third are in docs/method.md, too."""
+    once = Visits((0.1,), (0.0,))
+    prior = prior_for(of, [("a", once)], None)
+    assert prior == Prior(deviation, degrees, families, "typical")
+    width = deviation * stats.t.isf(0.005, degrees)
+    assert estimate(once, prior).half_width == pytest.approx(width, rel=1e-6)
+
+
+def test_five_families_with_two_visits_are_enough_for_a_prior() -> None:
+    generator = np.random.default_rng(6)
+    assert fit(families(generator, 4)) is None
+    found = fit(families(generator, 5))
+    assert found is not None
+    assert (found.families, found.source) == (5, "run")
 
 
 def test_a_difference_of_two_runs_is_welchs() -> None:

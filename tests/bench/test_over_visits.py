@@ -156,3 +156,24 @@ def test_enough_visits_with_one_thread_keep_their_verdict(threads: int, visits: 
     graded = noise_of([busy], {"a": record}, [], threads, 2, sure_visits=5)
     assert (graded.records["a"]["speedups"][0]["verdict"] == "slower") is kept
     assert noise_of([busy], {"a": record}, [], threads, 2).records["a"]["speedups"][0]["verdict"] == "unclear"
+
+
+def test_the_policy_of_the_clocks_is_that_of_the_latest_visit() -> None:
+    visits = [visit(at, "a", telemetry=replace(IDLE, governor=of)) for at, of in ((0.0, "a"), (5.0, "b"), (9.0, "c"))]
+    (found,) = over_visits(visits)
+    assert found.timed.telemetry.governor == "c"
+
+
+def test_a_familys_noise_is_that_of_all_of_its_gpus_and_a_cases_that_of_its_own() -> None:
+    """Other processes use the second GPU alone."""
+    devices = {"a cuda:0": "cuda:0", "a cuda:1": "cuda:1"}
+    records: Any = {case: {"speedups": [], "notes": [], "timing": {}} for case in devices}
+    for busy in devices.values():
+        other = visit(0.0, *devices, devices=devices, used_by_others={busy: 0.5})
+        found = noise_of([other], records, [], threads=1, cores=2)
+        assert {device: found.records[case]["noise"]["grade"] for case, device in devices.items()} == {
+            "cuda:0": "quiet",
+            "cuda:1": "quiet",
+        } | {busy: "disturbed"}
+        assert found.noise is not None
+        assert found.noise["grade"] == "disturbed"

@@ -226,3 +226,16 @@ def test_records_without_visits_stay_as_they_are() -> None:
     assert {case: mixed.records[case] for case in old} == old
     assert list(mixed.records) == [*old, *run(3)]
     assert mixed.visits == judged(run(3), {}).visits
+
+
+def test_what_a_run_did_not_measure_has_no_prior_in_it() -> None:
+    machine = Prior(0.01, 9.0, 30, "machine")
+    found = judged(run(3, families=1), {"copies": machine, "times": machine, "sides": machine})
+    assert found.priors == {"times": machine}
+    assert found.visits is not None
+    assert [prior["of"] for prior in found.visits["priors"]] == ["times"]
+
+
+def test_degrees_without_end_are_a_million_in_the_record() -> None:
+    found = judged(run(3, families=1, between=0.001), {"speedups": Prior(0.05, math.inf, 30, "machine")})
+    assert [one["interval"]["degrees"] for one in compared(found.records)] == [1e6]

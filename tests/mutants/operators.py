@@ -45,11 +45,16 @@ FUNCTIONS = {
 }
 HEADS = {ast.If: "test", ast.While: "test", ast.For: "iter", ast.With: "items", ast.Match: "subject"}
 TEXT = (ast.JoinedStr, ast.Constant)
+FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One fault. ``index`` counts the faults of its module; ``lines`` are those of its statement's head."""
+    """One fault. ``index`` counts the faults of its module; ``lines`` are those of its statement's head.
+
+    Attributes:
+        at_import: whether the import executes it, as it does constants, fields and the defaults of arguments.
+    """
 
     path: str
     index: int
@@ -58,6 +63,7 @@ class Mutant:
     after: str
     occurrence: int  # of the same words in the same function, from 1
     lines: range
+    at_import: bool
 
     @property
     def name(self) -> str:
@@ -77,6 +83,7 @@ class Fault:
     replacement: ast.AST
     place: str
     lines: range
+    at_import: bool
 
     def put_in(self) -> None:
         """Change the tree."""
@@ -167,20 +174,22 @@ def _head(node: ast.stmt) -> range:
 
 def faults(tree: ast.Module) -> Iterator[Fault]:
     """Every fault that can be put into a module, always in the same order."""
-    yield from _faults(tree, "", range(0))
+    yield from _faults(tree, "", range(0), True)
 
 
-def _faults(parent: ast.AST, place: str, lines: range) -> Iterator[Fault]:
+def _faults(parent: ast.AST, place: str, lines: range, at_import: bool) -> Iterator[Fault]:
     for field, value in ast.iter_fields(parent):
         listed = isinstance(value, list)
+        now = at_import and not (isinstance(parent, FUNCTION) and field == "body")
         for position, node in enumerate(value if listed else [value]):
             if not isinstance(node, ast.AST) or _left_alone(parent, field, node):
                 continue
             inner = _head(node) if isinstance(node, ast.stmt) else lines
             for replacement in _replacements(node):
-                yield Fault(parent, field, position if listed else None, node, replacement, place, inner)
+                yield Fault(parent, field, position if listed else None, node, replacement, place, inner, now)
             named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            yield from _faults(node, f"{place}.{node.name}".lstrip(".") if named else place, inner)  # type: ignore[attr-defined]
+            within = f"{place}.{node.name}".lstrip(".") if named else place  # type: ignore[attr-defined]
+            yield from _faults(node, within, inner, now)
 
 
 def _words(node: ast.AST) -> str:
@@ -198,7 +207,7 @@ def mutants(path: str, source: str) -> list[Mutant]:
     for index, fault in enumerate(faults(ast.parse(source))):
         words = (fault.place, _words(fault.node), _words(fault.replacement))
         seen[words] += 1
-        found.append(Mutant(path, index, *words, seen[words], fault.lines))
+        found.append(Mutant(path, index, *words, seen[words], fault.lines, fault.at_import))
     return found
 
 

@@ -111,10 +111,10 @@ class Mutants:
         return self.tests[name].seconds + SHARED * shared
 
     def _concerned(self, mutant: Mutant) -> list[str]:
-        """The tests that run the line, the fastest first; for what is no function's, those that run the module."""
+        """The tests that run the line, the fastest first; for what the import runs, those of the module."""
         lines = set(mutant.lines)
         found = [name for name, test in self.tests.items() if lines & test.lines.get(mutant.path, set())]
-        if not found and not mutant.place:
+        if not found and mutant.at_import:
             found = [name for name, test in self.tests.items() if test.lines.get(mutant.path)]
         return sorted(found, key=lambda name: (self._cost(name), name))
 

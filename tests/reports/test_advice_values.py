@@ -263,3 +263,39 @@ def test_a_family_is_tied_where_each_implementation_has_one_setting_and_they_are
     ]
     assert tied(first, second, *elsewhere)  # the same path on another device
     assert not tied(first, record("", implementation="two"))  # nothing but the implementation differs
+
+
+@pytest.mark.parametrize(
+    ("ratio", "longer"),
+    [(0.5, "2.0 times as long"), (0.51, "96 % longer"), (0.99, "1 % longer"), (0.994, "0.60 % longer"), (0.995, None)],
+)
+def test_from_half_as_fast_on_it_is_told_how_many_times_as_long(ratio: float, longer: str | None) -> None:
+    said = advice_words.effect("`x`", table(row("a", ratio)))
+    assert said.endswith(f" as fast, i.e. {longer}." if longer else " as fast.")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (1, "Not sure: the 99 % interval crosses ±2 %."),
+        (2, "Nothing is settled: each of the 2 intervals (99 %) crosses ±2 %."),
+    ],
+)
+def test_intervals_that_cross_the_threshold_are_told_in_the_right_number(number: int, said: str) -> None:
+    rows = (row(f"c{at}", 1.02, verdict="unclear") for at in range(number))
+    (answer,) = answers(table(*rows))
+    assert said in answer.sentences
+
+
+def test_the_settings_of_a_baseline_without_a_record_count_for_whether_a_family_is_tied() -> None:
+    def tied(*records: Any) -> bool:
+        run: Any = type("Run", (), {"records": records})()
+        return tied_families(run, {one["case"]["id"]: one for one in records}) == {"f"}
+
+    first = record("", implementation="one")
+    second = record("gone", ("mode",), implementation="two", mode="compile")
+    (speedup,) = second["speedups"]
+    speedup["baseline"] = "eager"  # so the second implementation was measured in two modes
+    assert not tied(first, second)
+    speedup["against"] = first["case"]["id"]
+    assert tied(first, second)

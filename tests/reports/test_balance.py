@@ -116,3 +116,23 @@ def test_a_balance_is_made_of_the_record_and_the_summary_of_its_profile() -> Non
     del record["profile"]["interrupted"], summary.categories[PYTHON]
     found = balance(record, summary)
     assert (found.cold, found.waited, found.interrupted, found.rest) == (False, True, 0.0, 0.0)
+
+
+def test_the_ends_of_the_placements_and_of_what_is_slow_count_to_the_last_digit() -> None:
+    one = Balance(timed=1.0, low=1.0, high=1.0, unprofiled=1.0, profiled=1.0, attributed=1.0, rest=0.0)
+    assert "a timed call took 1.00 s: they agree." in said(one)
+    assert "they agree within 1 %." in said(replace(one, attributed=1.01))
+    assert replace(one, low=AGREES, high=2.0).alike
+    assert replace(one, unprofiled=AGREES).alike
+    slowed = "The profiler’s own time is added"
+    assert slowed not in said(replace(one, profiled=1.1))
+    assert slowed in said(replace(one, profiled=1.11))
+    apart = replace(one, timed=0.5, low=0.5, high=0.5, attributed=1.02)
+    assert SIDE_BY_SIDE not in said(apart)
+    assert SIDE_BY_SIDE in said(replace(apart, attributed=1.03))
+    assert "A profiler cannot make" not in said(replace(one, profiled=1 / AGREES))
+
+
+def test_a_balance_has_nothing_unusual_in_it_unless_it_says_so() -> None:
+    assert (FITS.cold, FITS.waited, FITS.interrupted, FITS.visits) == (False, False, 0.0, 0)
+    assert FITS.agrees

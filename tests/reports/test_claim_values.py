@@ -8,9 +8,11 @@ import pytest
 
 from torchduet.reports.findings.claims import Finding, _verdict, outcome
 from torchduet.reports.tables.pairs import PairRatio
-from torchduet.suites.claim import MEMORY, Claim, Comparison
+from torchduet.suites.claim import MEMORY, Claim, Comparison, Variant
 
 COMPARED = (Comparison("s", "w", {"mode": "compile"}, {"mode": "eager"}),)
+
+VARIANT = Variant("s", "w", {}, {"mode": "compile"}, {"mode": "eager"})
 
 
 def claim(expects: str = "faster", threshold: float = 1.0, measure: str = "time") -> Claim:
@@ -101,3 +103,12 @@ def test_one_call_misleads_where_its_ratio_had_another_verdict(
 ) -> None:
     found = Finding("it", "eager", "a1", replace(pair(1.0, 1.0), verdict=verdict), "holds", "cpu", naive)
     assert found.opposite is opposite
+
+
+def test_a_claim_without_a_factor_or_a_measure_means_any_gain_in_time_on_any_device_in_all_comparisons() -> None:
+    plain = Claim("k", "it is so", "a text", COMPARED)
+    assert (plain.measure, plain.judged_on, plain.any_of) == ("time", "", False)
+    assert outcome(plain, pair(1.021, 1.5)) == "holds"
+    assert outcome(replace(plain, expects="slower"), pair(0.5, 0.97)) == "holds"
+    assert plain.comparisons[0].side(VARIANT, 2) == "case"
+    assert plain.comparisons[0].side(replace(VARIANT, suite="t"), 2) == ""

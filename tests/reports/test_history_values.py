@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -228,3 +229,35 @@ def test_the_position_of_a_small_step_is_less_certain() -> None:
     assert changes._reach(-0.1, Noise(0.05, 0.5), 40) == math.floor(11.03 * 0.0075 / 0.01)
     assert changes._reach(0.01, Noise(0.05, 0.0), 40) == 40
     assert changes._reach(0.0, Noise(0.05, 0.0), 40) == 40
+
+
+def test_a_rise_of_runs_without_a_value_is_unknown_and_says_nothing_on_the_terminal() -> None:
+    logs = np.array([np.nan, np.nan, 5.0, 7.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of an empty slice
+        assert math.isnan(_rise(logs, np.array([0, 1]), np.array([2, 3])))
+        assert math.isnan(_rise(logs, np.array([2, 3]), np.array([0, 1])))
+
+
+def test_steps_below_the_threshold_are_removed_the_lowest_first() -> None:
+    def levels(*of: float) -> Numbers:
+        return np.repeat(of, 5)
+
+    high = changes._high_enough
+    assert high(levels(0.0, 0.01, 0.2, 0.21), [0, 5, 10, 15, 20], 0.05) == [0, 10, 20]
+    assert high(levels(0.0, 0.2, 0.21, 0.5), [0, 5, 10, 15, 20], 0.05) == [0, 5, 15, 20]
+    assert high(levels(0.0, 0.2, 0.5, 0.51), [0, 5, 10, 15, 20], 0.05) == [0, 5, 10, 20]
+    assert high(levels(0.0, 0.01), [0, 5, 10], 0.05) == [0, 10]
+    assert high(levels(0.0, 0.05), [0, 5, 10], 0.05) == [0, 5, 10]  # as high as the threshold
+    assert high(levels(0.5, 0.0), [0, 5, 10], 0.05) == [0, 5, 10]
+    # The middle level is 0.03 above the first and 0.04 below the last: with the first it becomes 0.015.
+    assert high(levels(0.0, 0.03, 0.07), [0, 5, 10, 15], 0.05) == [0, 10, 15]
+    assert high(levels(0.0, 0.04, 0.07), [0, 5, 10, 15], 0.05) == [0, 5, 15]
+
+
+def test_a_step_can_be_no_further_away_than_the_nearest_end_of_its_levels() -> None:
+    """By the noise alone it could be five runs away: 11.03 × 0.49 / 1²."""
+    values = np.array([0.0] * 9 + [1.0, 1.0, 2.0])
+    for series, index, height in ((values, 9, 1.0), (values[::-1], 3, -1.0)):
+        (step,) = steps(series, Noise(0.7, 0.0), THRESHOLD)
+        assert (step.index, step.height.point, step.reach) == (index, height, 3)

@@ -221,3 +221,30 @@ def test_a_case_without_pilots_has_its_reference_and_a_reference_what_was_timed_
     assert found["third"] == Movement(0.0, pytest.approx(0.3), "what was timed together with it")
     assert found["gpu"] is None  # its reference runs on another device, and nothing else on its own
     assert found["alone"] is None
+
+
+def test_of_two_kinds_that_moved_alike_the_first_is_named() -> None:
+    for base, new in ((1.0, 2.0), (2.0, 1.0)):
+        both = [kinds(calls=base, memory=base)], [kinds(calls=new, memory=new)]
+        pilots, visits = by_pilots(*both, {}), by_visits(*both, {})
+        assert pilots is not None
+        assert visits is not None
+        assert (pilots.source, visits.source) == ("the calls pilot beside it", "the calls pilot around its visits")
+
+
+def test_a_second_kind_that_moved_the_same_way_but_less_is_not_named() -> None:
+    slow, fast = kinds(calls=8.0, memory=2.0), kinds(calls=1.0, memory=1.0)
+    for first, second, low, high in ((slow, fast, 0.0, 3 * LOG2), (fast, slow, -3 * LOG2, 0.0)):
+        for found, beside in (
+            (by_pilots([first], [second], {}), "beside it"),
+            (by_visits([first], [second], {}), "around its visits"),
+        ):
+            assert found is not None
+            assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+            assert found.source == f"the calls pilot {beside}"
+
+
+def test_the_level_of_a_family_is_the_median_of_its_pilots() -> None:
+    base = {"a": [kinds(memory=seconds) for seconds in (4.0, 4.0, 4096.0)]}
+    new = {"a": [kinds(memory=seconds) for seconds in (1.0, 1.0, 1024.0, 1.0, 2048.0)]}
+    assert levels(base, new) == {"memory": pytest.approx(2 * LOG2)}

@@ -6,9 +6,11 @@ import itertools
 import math
 import random
 
+import numpy as np
 import pytest
 
-from torchduet.reports.shifts.two_sample import difference_rank, rank_sum_counts, shift
+from torchduet.reports.shifts import two_sample
+from torchduet.reports.shifts.two_sample import difference_rank, drift_factors, rank_sum_counts, shift, shifts
 
 
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (1, 4), (2, 3), (4, 3), (5, 5)])
@@ -52,3 +54,29 @@ def test_too_few_values_have_no_interval() -> None:
 def test_what_is_no_sample_is_refused(values: list[float]) -> None:
     with pytest.raises(ValueError, match="finite"):
         shift(values, [1.0])
+
+
+@pytest.mark.parametrize(("m", "n"), [(2, 2), (6, 7)])
+def test_however_many_are_sorted_at_a_time_each_row_has_its_interval(
+    m: int, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With too few values for an interval, too."""
+    rng = np.random.default_rng(m)
+    first, second = rng.normal(size=(5, m)), rng.normal(size=(5, n))
+    whole = shifts(first, second)
+    assert [found.point for found in whole] == pytest.approx(
+        [shift(*pair).point for pair in zip(first.tolist(), second.tolist(), strict=True)]
+    )
+    for at_once in (1, 2 * m * n, 4 * m * n):
+        monkeypatch.setattr(two_sample, "AT_ONCE", at_once)
+        assert shifts(first, second) == whole
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-3, 1.0, 1e3])
+def test_drift_widens_small_differences_as_it_does_large_ones(size: float) -> None:
+    drifting = np.array(
+        [[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0], [1.0, -1.0, 1.0, -1.0, 1.0, 0.0]]
+    )
+    # Of 0 to 5 about 2.5: the products of neighbours add up to 8.75, the squares to 17.5.
+    assert drift_factors(drifting * size).tolist() == pytest.approx([math.sqrt(1.5 / 0.5), 1.0, 1.0])
+    assert drift_factors(drifting[:, :2] * size).tolist() == [1.0] * 3  # two values drift neither way
