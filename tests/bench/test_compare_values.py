@@ -304,6 +304,54 @@ def test_the_memory_that_float64_took_on_an_accelerator_is_given_back_each_time(
     assert log == ["given back"] * 2
 
 
+@pytest.mark.parametrize(("each", "repeated"), [(0.0, 9), (19.5, 2), (20.0, 1), (7.0, 3)])
+def test_a_reference_is_repeated_for_twenty_seconds_after_the_fewest_times(
+    each: float, repeated: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(references, "perf_counter", lambda: now[0])
+
+    def again(_: int, __: object) -> Results:
+        now[0] += each
+        return {}
+
+    assert len(Reference(again=again).perturbed(UNIT, 1, 9)) == repeated
+    assert len(Reference(again=again).perturbed(UNIT, 4, 9)) == max(repeated, 4)
+
+
+def test_random_results_can_be_computed_in_their_own_types_with_the_same_seed_too() -> None:
+    def noise(x: Tensor) -> Tensor:
+        return x * torch.rand(3)
+
+    x = torch.ones(3)
+    found = reference_result(workload(), (x,), noise, noise)
+    assert (found.held_against, found.random) == ("float64", True)
+    assert found.own is not None
+    own = found.own()
+    assert (own.held_against, own.why) == ("own dtype", references.RANDOM)
+    assert own.results[ROOT].value.dtype == torch.float32  # type: ignore[union-attr]
+    assert torch.equal(own.results[ROOT].value, found.own().results[ROOT].value)  # type: ignore[arg-type]
+    assert reference_result(workload(), (x,), noise).own is None
+    plain = reference_result(workload(), (x,), torch.exp, torch.exp)
+    assert (plain.own, plain.random) == (None, False)
+
+
+def test_the_inputs_are_restored_after_the_first_implementation_ran_in_their_own_types() -> None:
+    restored: list[int] = []
+
+    def narrow(x: Tensor) -> Tensor:
+        if x.dtype == torch.float64:
+            raise RuntimeError("expected float")
+        return 2 * x
+
+    def restore() -> None:
+        restored.append(1)
+
+    reference_result(workload(), (torch.ones(2),), narrow, narrow, restore)
+    before_float64, before_and_after_own, before_float64_again = 1, 2, 1
+    assert len(restored) == before_float64 + before_and_after_own + before_float64_again
+
+
 def test_nan_in_the_reference_is_counted() -> None:
     with pytest.raises(CheckError, match="result is not finite even in float64: 2 of 3 values are NaN"):
         reference_result(workload(), (), lambda: torch.tensor([math.nan, 1.0, math.nan]))
