@@ -13,6 +13,7 @@ from collections.abc import Mapping
 _AGREE, _BF16 = "test_every_implementation_agrees_with_float64", "test_bf16_is_within_its_tolerance"
 _OF_SECONDS = (  # workloads that take seconds at their smallest size
     *("dataloader.options", "dataloader.train_epoch", "export.infer", "generative.discriminator_step"),
+    *("export.infer_compiled", "export.start_compiled"),
     *("mlp.train_784_4096_4096_10", "recurrent.infer_gru", "recurrent.infer_lstm", "recurrent.train_lstm"),
     *("speech.train_wav2vec2", "training.epoch", "training.to_accuracy", "transformers.decode_attention"),
     *("transformers.fine_tune", "transformers.fine_tune_dropout", "transformers.fine_tune_head"),

@@ -27,7 +27,9 @@ def make_package(model: nn.Module, x: Tensor) -> Path:
     Raises:
         Unavailable: there is no C++ compiler, or for a GPU no CUDA toolkit; the message says what to install.
     """
-    compile_and_package: Any = getattr(torch._inductor, "aoti_compile_and_package", None)
+    from torch import _inductor  # takes seconds
+
+    compile_and_package: Any = getattr(_inductor, "aoti_compile_and_package", None)
     if compile_and_package is None:
         raise Unavailable(f"torch {torch.__version__} has no AOTInductor packages; it takes 2.6 or newer")
     program = make_exported(model, x)
@@ -58,9 +60,11 @@ def lacking(error: BaseException, device: torch.device) -> str | None:
 
 def read_package(path: Path, model: nn.Module) -> Served:
     """The program of a package, on the device of ``model``."""
+    from torch import _inductor
+
     device = device_of(model)
     index = -1 if is_host(device.type) else device.index or 0
-    loaded: Served = torch._inductor.aoti_load_package(str(path), device_index=index)
+    loaded: Served = _inductor.aoti_load_package(str(path), device_index=index)
     return loaded
 
 

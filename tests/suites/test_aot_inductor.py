@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,11 +20,12 @@ SMALL = "784-16-10"
 
 
 @pytest.fixture
-def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def own_cache(tmp_path: Path) -> Iterator[Path]:
     """Inductor's cache and the loader's folders below the test's own, as those of a run are below the run's."""
-    for name in ("TORCHINDUCTOR_CACHE_DIR", "TMPDIR"):
-        monkeypatch.setenv(name, str(tmp_path))
-    return tmp_path
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("TORCHINDUCTOR_CACHE_DIR", "TMPDIR"):
+            patch.setenv(name, str(tmp_path))
+        yield tmp_path
 
 
 @pytest.mark.skipif(bool(no_cpu_compiler()), reason=no_cpu_compiler())
@@ -43,13 +45,13 @@ def test_a_package_computes_what_the_model_does_and_starts_from_a_copy(own_cache
 def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     config: Any = pytest.importorskip("torch._inductor.config")
     monkeypatch.setattr(config.cpp, "cxx", (None, "/no/such/g++"))
-    with pytest.raises(Unavailable, match="^AOTInductor needs a C\\+\\+ compiler: install g\\+\\+"):
+    with pytest.raises(Unavailable, match=r"^AOTInductor needs a C\+\+ compiler: install g\+\+"):
         aot_inductor.make_package(*export.model_and_images(CPU, SMALL))
 
 
 def test_an_older_pytorch_says_which_one_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "_inductor", SimpleNamespace())
-    with pytest.raises(Unavailable, match="it takes 2.6 or newer"):
+    with pytest.raises(Unavailable, match=r"it takes 2\.6 or newer"):
         aot_inductor.make_package(*export.model_and_images(CPU, SMALL))
 
 

@@ -118,7 +118,7 @@ def test_flex_attention_traces_as_one_graph_and_agrees(workload: str) -> None:
 def test_scores_that_do_not_fit_are_not_attempted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     long = tuple(part.expand(1, 8, 16_384, 64) for part in formulas.queries_keys_values(CPU, 1))
     monkeypatch.setattr(kernels, "available_on", lambda _: 2**30)
-    with pytest.raises(Unavailable, match="needs 16 GiB for the scores of 16,384 queries .* of which 1 GiB are free"):
+    with pytest.raises(Unavailable, match=r"needs 16 GiB for the scores of 16,384 queries .* of which 1 GiB are free"):
         made("causal_backends", name, long)
     made("causal_backends", "flash", long)  # holds no scores
 
