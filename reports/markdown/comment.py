@@ -17,7 +17,7 @@ from torchduet.reports.markdown.comment_outcome import Outcome, outcome_of
 from torchduet.reports.markdown.comment_words import control_words, headline, interval, memory_words, times
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.text import units
-from torchduet.reports.text.escaping import code_span, inline
+from torchduet.reports.text.escaping import code_span
 
 MARKER = "<!-- torchduet -->"  # by which a later comment finds the one that it replaces
 MAX_LINES, MAX_ROWS = 20, 8
@@ -100,7 +100,7 @@ def _answer(outcome: Outcome, groups: Sequence[UnmeasuredGroup], duet: DuetRecor
     """What the change does, or what the variable or the setting brings that side A alone has."""
     records = (*outcome.moved, *outcome.rest)
     if not outcome.no_verdict and (name := knob(duet)):
-        return f"**{inline(knob_headline(name, records))}**"
+        return f"**{knob_headline(code_span(name), records)}**"
     return headline(outcome, duet["threshold"], _numbers(groups))
 
 

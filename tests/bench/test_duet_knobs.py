@@ -19,6 +19,8 @@ from torchduet.bench.duet.knobs.settings import SETTINGS, settings
 from torchduet.bench.duet.processes import IgnoredError, Server, link_packages
 from torchduet.bench.duet.sides import Side, sides
 from torchduet.bench.plan.options import OptionError
+from torchduet.bench.record.duets.knob import knob
+from torchduet.bench.record.duets.words import headline
 
 ROOT = Path(__file__).parents[2]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's and the loader's files are Linux'")
@@ -209,3 +211,43 @@ def test_expandable_segments_show_in_the_allocators_snapshot(
     name: str, value: str, segments: list[dict[str, Any]], ignored: bool
 ) -> None:
     assert (variables.unused_by_allocator(name, value, segments) is not None) == ignored
+
+
+def record(verdict: str, ratio: float) -> Any:
+    return {"against": {"verdict": verdict, "ratio": ratio}}
+
+
+def duet_of(base: dict[str, Any], against: dict[str, Any] | None = None) -> Any:
+    side = {"python": "python", "torch": "2.13.0", "rev": None, "env": {}, "label": "side"}
+    return {"base": side | base, "against": side | (against or {})}
+
+
+def test_the_answer_is_about_the_variable_and_counts_its_speed_up() -> None:
+    duet = duet_of({"env": {"A": "1"}, "settings": {"torch.set_num_interop_threads": "1"}})
+    name = "A=1 torch.set_num_interop_threads=1"
+    assert knob(duet) == name
+    faster = [record("slower", 1 / factor) for factor in (1.31, 1.03, 1.07)]  # B, which is without it, is slower
+    rest = [record("same", 1.0), record("unclear", 0.9)]
+    assert headline(duet, [*faster, *rest]) == (
+        f"With {name}: 1.03× to 1.31× as fast in 3 of 5 cases (median 1.07×); 1 is the same, 1 is unclear."
+    )
+    assert headline(duet, [faster[0], record("faster", 1.25)]) == (
+        f"With {name}: 1.31× as fast in 1 of 2 cases, 0.80× as fast in 1 of 2 cases."
+    )
+    assert headline(duet, rest) == (
+        f"With {name}: neither faster nor slower in any of 2 cases; 1 is the same, 1 is unclear."
+    )
+    assert headline(duet, rest[:1]) == f"With {name}: neither faster nor slower in the one case; 1 is the same."
+
+
+@pytest.mark.parametrize(
+    ("base", "against"),
+    [
+        ({}, {}),
+        ({"env": {"A": "1"}, "torch": "2.12.0"}, {}),  # two versions, too
+        ({"env": {"A": "1"}, "rev": "main"}, {}),
+        ({}, {"env": {"A": "1"}}),  # of an earlier writer
+    ],
+)
+def test_sides_that_differ_in_more_have_no_such_answer(base: dict[str, Any], against: dict[str, Any]) -> None:
+    assert knob(duet_of(base, against)) == ""
