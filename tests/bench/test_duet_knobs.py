@@ -232,7 +232,7 @@ def test_the_answer_is_about_the_variable_and_counts_its_speed_up() -> None:
         f"With {name}: 1.03× to 1.31× as fast in 3 of 5 cases (median 1.07×); 1 is the same, 1 is unclear."
     )
     assert headline(duet, [faster[0], record("faster", 1.25)]) == (
-        f"With {name}: 1.31× as fast in 1 of 2 cases, 0.80× as fast in 1 of 2 cases."
+        f"With {name}: 1.31× as fast in 1 of 2 cases, 0.800× as fast in 1 of 2 cases."
     )
     assert headline(duet, rest) == (
         f"With {name}: neither faster nor slower in any of 2 cases; 1 is the same, 1 is unclear."
