@@ -11,6 +11,7 @@ from torchduet.bench.record.schema import DuetRecord, Record, SideRecord, Verdic
 from torchduet.bench.record.units import factor
 
 MOVED: tuple[Verdict, ...] = ("slower", "faster")  # of B, which is without the knob
+STILL: tuple[tuple[Verdict, str], ...] = (("same", "the same"), ("unclear", "unclear"))
 
 
 def knob(duet: DuetRecord) -> str:
@@ -47,7 +48,7 @@ def knob_headline(name: str, records: Sequence[Record]) -> str:
         parts = [f"neither faster nor slower in {'the one case' if total == 1 else f'any of {total} cases'}"]
     rest = [
         f"{numbers[verdict]} {'is' if numbers[verdict] == 1 else 'are'} {words}"
-        for verdict, words in (("same", "the same"), ("unclear", "unclear"))
+        for verdict, words in STILL
         if numbers[verdict]
     ]
     return f"With {name}: " + "; ".join(filter(None, (", ".join(parts), ", ".join(rest))))
