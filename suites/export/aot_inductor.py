@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +37,24 @@ def make_package(model: nn.Module, x: Tensor) -> Path:
     program = make_exported(model, x)
     path = Path(tempfile.mkdtemp(prefix="aot-inductor-")) / "model.pt2"
     try:
-        with quiet():
+        with quiet(), own_metadata():
             compile_and_package(program, package_path=str(path))
     except Exception as error:
         if (why := lacking(error, x.device)) is not None:
             raise Unavailable(why) from error
         raise
     return path
+
+
+@contextlib.contextmanager
+def own_metadata() -> Iterator[None]:
+    """Compilation notes facts of the model in inductor's settings; these are as before at the end."""
+    from torch._inductor import config
+
+    settings: Any = config
+    notes = getattr(settings.aot_inductor, "metadata", None)
+    with settings.patch({} if notes is None else {"aot_inductor.metadata": dict(notes)}):
+        yield
 
 
 def lacking(error: BaseException, device: torch.device) -> str | None:

@@ -30,6 +30,10 @@ def own_cache(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.skipif(bool(no_cpu_compiler()), reason=no_cpu_compiler())
 def test_a_package_computes_what_the_model_does_and_starts_from_a_copy(own_cache: Path) -> None:
+    from torch._inductor import config
+
+    settings: Any = config
+    before = dict(settings.aot_inductor.metadata)
     model, x = export.model_and_images(CPU, SMALL, batch=2)
     starting = export.suite.workloads["start_compiled"].implementations["aot_inductor"].function(model, x)
     expected = export.infer_eager(model, x)
@@ -40,6 +44,7 @@ def test_a_package_computes_what_the_model_does_and_starts_from_a_copy(own_cache
     del copy
     assert list(starting.path.parent.iterdir()) == [starting.path]
     assert list(own_cache.glob("aotinductor_*")) == []  # what the loader unpacks goes with the program
+    assert settings.aot_inductor.metadata == before
 
 
 def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
