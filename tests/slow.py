@@ -273,6 +273,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "reports/test_compare_visits.py": ("test_runs_of_the_same_code_raise_no_alarm[1:]",),
     "reports/test_history_command.py": ("test_charts_of_a_second_process_are_those_drawn_here",),
     "reports/test_journal.py": ("test_rendering_it_loads_no_more_of_what_measures_than_rendering_a_run",),
+    "suites/test_aot_inductor.py": ("test_a_package_computes_what_the_model_does_and_starts_from_a_copy",),
     "suites/test_data.py": ("test_the_option_reaches_the_worker_and_the_record",),
     "suites/test_distributed_steps.py": (
         "test_a_case_that_every_rank_leaves_out_is_skipped_and_the_others_are_checked",
