@@ -125,6 +125,9 @@ def _hand_off(
         if not alike:
             call = replace(call, python=side["python"])
             notes.append("This interpreter needs Torchduet, too: install it there with pip.")
+        if own := side.get("settings"):
+            listed = ", ".join(f"{name}={value}" for name, value in own.items())
+            notes.append(f"This side has {listed}, which no variable sets: set it at the start of the suite’s file.")
         if side["rev"] is not None:
             notes.append(_checked_out(side))
     plain = ["torchduet", "run", *arguments] if call.python == "python" else [call.python, *run]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torchduet.suites.claim import Variant
 from torchduet.suites.claims import (
+    attention,
     decoders,
     distributed,
     encoders,
@@ -18,6 +19,7 @@ from torchduet.suites.workload import cores
 
 _THEMES = (
     tutorials,
+    attention,
     encoders,
     decoders,
     tokenizers,

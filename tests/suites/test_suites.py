@@ -121,8 +121,9 @@ COUNTED = [
 def test_costs_are_what_pytorch_counts(workload: Workload, size: Size) -> None:
     inputs = tuple(workload.inputs(CPU, **size))
     counter = FlopCounterMode(display=False)
+    name = "by_hand" if "by_hand" in workload.implementations else None  # the counter has no fused attention of the CPU
     with counter:
-        call(workload, inputs)
+        call(workload, inputs, name=name)
     assert workload.cost is not None
     stated, counted = workload.cost(**size).flops, counter.get_total_flops()
     assert stated is not None
