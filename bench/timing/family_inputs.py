@@ -26,7 +26,7 @@ from torchduet.bench.timing.changed_inputs import (
     unrestored_note,
 )
 from torchduet.bench.timing.checking.dense import CheckError
-from torchduet.bench.timing.conversions import converted
+from torchduet.bench.timing.conversions import conversion_of, converted
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.dynamo import Uncompiling
 from torchduet.bench.timing.timed_case import TimedCase
@@ -74,7 +74,7 @@ class FamilyInputs:
         self._mutates: frozenset[int] = frozenset()
         self._variables: Variables | None = None  # watched while the reference is computed
         self._reference_note: str | None = None
-        self._converted: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Any, ...]] = {}
+        self._converted: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # device, conversion → inputs
 
     def make(self, device: str, number: int = 0) -> tuple[Any, ...]:
         """The inputs on a device, see :func:`made_inputs`, without torch.compile where the author has compiled them."""
@@ -130,7 +130,7 @@ class FamilyInputs:
         self.placements[case.device].fresh(may_grow=True)
         if self._workload.fresh:
             return converted(self.make(case.device), case)
-        key = (case.device, case.other_settings)
+        key = (case.device, *conversion_of(case))
         if key not in self._converted:
             self._converted[key] = converted(inputs, case)
             self.placements[case.device].add(self._converted[key])

@@ -16,6 +16,7 @@ from torchduet.bench.timing.checking.exactness import allowed, computes_in, labe
 from torchduet.bench.timing.checking.pairing import pair, same_form, where
 from torchduet.bench.timing.checking.reference import Reference, has_nan
 from torchduet.bench.timing.checking.results import ROOT, Part, Results
+from torchduet.bench.timing.precision import PURE_DTYPE
 from torchduet.suites.workload import Workload
 
 WORST_ADVISED = 0.5  # a larger error is no matter of tolerance
@@ -95,7 +96,8 @@ def _values(
     dtype = computes_in(precision, found)
     tolerance = allowed(workload, implementation, precision, dtype)
     unit = unit_roundoff(precision, dtype)
-    held = [compare(actual, expected, reference, tolerance, unit) for actual, expected in pairs]
+    rounded = PURE_DTYPE.get(precision)
+    held = [compare(actual, expected, reference, tolerance, unit, rounded) for actual, expected in pairs]
     worst = max(held, key=lambda one: one.error if one.error == one.error else math.inf)
     if not worst.error <= tolerance:
         key = implementation if len(workload.implementations) > 1 else precision
