@@ -1,4 +1,4 @@
-"""Copies of a workload's inputs with the same sharing and structure: in float64 for the reference, or in another type."""
+"""Copies of a workload's inputs, with the same sharing and structure: as they are, in float64, or in another type."""
 
 from __future__ import annotations
 
@@ -131,9 +131,7 @@ def _copies(
     return [(tensor, copies[id(tensor)]) for tensor in plain]
 
 
-def _copied_views(
-    views: Sequence[Tensor], upcast: torch.device | None, dtype: torch.dtype | None
-) -> list[Tensor]:
+def _copied_views(views: Sequence[Tensor], upcast: torch.device | None, dtype: torch.dtype | None) -> list[Tensor]:
     first = views[0]
     elements = first.untyped_storage().nbytes() // first.element_size()
     if len(views) == 1 and (first.is_contiguous() or elements > MAX_UNUSED * max(1, first.numel())):

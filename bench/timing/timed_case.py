@@ -19,10 +19,10 @@ from torchduet.bench.inputs.changes import NOTHING, Changes
 from torchduet.bench.inputs.restoring import Restoring
 from torchduet.bench.timing.callables import Prepared
 from torchduet.bench.timing.clock import Block, Clock, HoldingClock
+from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.device import Device
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS, USUAL, Pattern, set_block
-from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.suites.workload import IMPLIED
 
