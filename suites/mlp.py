@@ -23,8 +23,8 @@ Scaler = torch.amp.GradScaler | None
 MODES = Axis(quick=["eager", "compile"], default=["compile-model", "reduce-overhead", "graph"])
 MODES_LATER = Axis(quick=["eager"], default=["compile-model"], full=["compile"])
 LAST = Axis(quick=["eager"], full=["compile", "compile-model"])
-# fp16-pure is for inference on GPUs. Without a scaled loss small gradients are zero in fp16, and so is Adam's epsilon of
-# 1e-8, by which it then divides; and most CPUs compute products in fp16 much more slowly than in fp32.
+# fp16-pure is for inference on GPUs. Without a scaled loss small gradients are zero in fp16, and so is Adam's epsilon
+# of 1e-8, by which it then divides; and CPUs without instructions for fp16 take many times as long as in fp32.
 PRECISIONS = Axis(quick=["fp32", "bf16", "tf32"], default=["fp16", "bf16-pure"])
 EVALUATED = Axis(
     quick=["fp32"],

@@ -40,9 +40,7 @@ _NO_KERNEL = re.compile(
     rf"not implemented for{_LOW_PRECISION}|Unsupported dtype{_LOW_PRECISION}|Low precision dtypes not supported"
     r"|must be either float or double dtype"
 )
-_MIXED = re.compile(
-    r"same dtype|type \(.*\) should be the same|expected scalar type|must match, but got|dtype mismatch"
-)
+_MIXED = re.compile(r"same dtype|type \(.*\) should be the same|expected scalar type|must match, but got")
 _SCOPE = re.compile(r"\b[GL]\['(?P<name>\w+)'\]")  # a global or a local variable
 
 
