@@ -128,7 +128,7 @@ def test_pure_bf16_is_within_its_tolerance(workload: Workload, size: Size) -> No
 
 
 def test_pure_bf16_is_declared_where_people_use_it() -> None:
-    """All steps of perceptrons and convolutional networks, and at least two workloads of each other suite with it."""
+    """All products, perceptrons and convolutional networks that have autocast, and some workloads of other suites."""
     declared = Counter(w.suite for w, _ in smallest("full") if "bf16-pure" in w.precisions.everywhere())
     every = Counter(w.suite for w, _ in smallest("full") if "bf16" in w.precisions.everywhere())
     assert all(declared[suite] >= every[suite] for suite in ("matmul", "mlp", "convnet"))
