@@ -18,7 +18,7 @@ suite = part()
 
 FLOAT = 4  # bytes of a float32
 EAGER_FIRST = Axis(quick=["eager"], full=["compile"])  # one product leaves a compiler nothing to fuse
-# fp16-pure is for GPUs: a CPU without instructions for fp16 takes a hundred times as long for a product as in fp32.
+# fp16-pure is for GPUs: a CPU without instructions for fp16 takes up to a hundred times as long as in fp32.
 EVERY_PRECISION = Axis(
     quick=["fp32", "bf16", "tf32"],
     default=["fp16", "bf16-pure"],
