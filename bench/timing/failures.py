@@ -35,7 +35,7 @@ _GUARD = re.compile(
 _SIZES = ("size mismatch", "stride mismatch", "rank mismatch", "shape mismatch")
 _STACK = re.compile(r"___stack\d+")  # what Dynamo kept across a graph break, such as the result of .item()
 _LIMITATION = re.compile(r"torch\.compile\b.*\bdoes not (?:currently |yet )?support\b")
-_LOW_PRECISION = r"['\s](?:Half|BFloat16|c10::Half|c10::BFloat16)\b"
+_LOW_PRECISION = r"[\s']+(?:Half|BFloat16|c10::Half|c10::BFloat16)\b"
 _NO_KERNEL = re.compile(
     rf"not implemented for{_LOW_PRECISION}|Unsupported dtype{_LOW_PRECISION}|Low precision dtypes not supported"
     r"|must be either float or double dtype"
