@@ -143,7 +143,7 @@ def test_a_pure_precision_converts_inputs_and_what_functions_capture_and_is_held
 ) -> None:
     model, x = torch.nn.Linear(32, 32), torch.randn(8, 32)
     precisions = ["fp32", "bf16", "bf16-pure"]
-    found = torchduet.compare({"layer": lambda x: model(x)}, x, precision=precisions, budget="1s")
+    found = torchduet.compare({"layer": lambda x: model(x)}, x, precision=precisions, budget="1s", processes=False)
     pure = found.find("layer", precision="bf16-pure")
     assert pure.record["check"]["relative_error"] > 1e-4  # the weights were rounded, too
     assert "computes_in" not in pure.record["check"]
