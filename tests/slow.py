@@ -27,7 +27,7 @@ _OF_SECONDS_IN_BF16 = (
     *("vision.train_yolo", "vision.train_yolos"),
 )
 _OF_SECONDS_IN_PURE_BF16 = (
-    *("convnet.train_lenet5", "convnet.train_resnet", "mlp.train_784_4096_4096_10", "recurrent.infer_gru"),
+    *("convnet.train_resnet", "mlp.train_784_4096_4096_10", "recurrent.infer_gru"),
     *("recurrent.infer_lstm", "recurrent.train_gru", "recurrent.train_lstm", "transformers.fine_tune_dropout"),
     *("transformers.fine_tune_head", "transformers.padding", "vision.infer_classifier", "vision.train_classifier"),
     "vision.train_vgg",
