@@ -23,9 +23,9 @@ from torchduet.bench.timing.device_registry import device_of
 SCALING_CALLS = 10  # each halves the factor
 AUTOCAST_DTYPE = {"bf16": torch.bfloat16, "fp16": torch.float16}
 PURE_DTYPE = {f"{name}{PURE_SUFFIX}": dtype for name, dtype in AUTOCAST_DTYPE.items()}
-# A pure precision also rounds what autocast computes in float32 (losses, normalisations, softmax, sums, updates): in a
-# network every second operation. Twice as many roundings of the same size add up to the square root of 2 times the
-# error, as far as they are independent.
+# The tolerance of bf16, 8 * 2**-8, has room for some 60 independent roundings in a row, whose squares add up. A pure
+# precision also rounds what autocast computes in float32 (losses, normalisations, softmax, sums, residual additions,
+# updates), about every second operation of a network: it has room for twice as many.
 PURE_FACTOR = math.sqrt(2)
 
 TOLERANCE = {

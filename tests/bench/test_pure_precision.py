@@ -129,6 +129,7 @@ def test_the_tolerance_is_autocasts_times_the_root_of_two(autocast: str) -> None
     assert allowed(workload(tolerance={"w": {autocast: 0.1}}), "w", pure, dtype) == pytest.approx(0.1 * math.sqrt(2))
     assert allowed(workload(tolerance={autocast: 0.1, pure: 0.3}), "w", pure, dtype) == 0.3
     assert allowed(workload(tolerance={"w": 0.2}), "w", pure, dtype) == 0.2
+    assert allowed(workload(tolerance={autocast: 1e-4}), "w", pure, dtype) == TOLERANCE[pure]
 
 
 def test_it_is_held_against_fp32_and_against_autocast() -> None:

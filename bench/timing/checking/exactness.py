@@ -104,7 +104,8 @@ def allowed(workload: Workload, implementation: str, precision: str, dtype: torc
 
     The author's for its implementation comes first, then the author's for its precision, then the author's for the
     precision in which it really computes, then the default of that. What an author states for autocast holds for the
-    pure precision of the same type, times ``PURE_FACTOR``.
+    pure precision of the same type, times ``PURE_FACTOR``; where that is less than the default of the latter, it is of
+    what autocast keeps in float32, and the default holds.
     """
     own: Any = workload.tolerance.get(implementation) if implementation not in PRECISIONS else None
     real = precision if dtype == NOMINAL[precision] else PRECISION_OF.get(dtype, "")
@@ -120,7 +121,7 @@ def _stated(tolerance: Mapping[str, Any], precision: str, real: str) -> Any:
     """What an author states for a precision, else for the one in which a case really computes; None for neither."""
     if precision not in tolerance and precision in PURE_DTYPE and real == precision:
         autocast = tolerance.get(precision.removesuffix(PURE_SUFFIX))
-        return PURE_FACTOR * autocast if isinstance(autocast, int | float) else None
+        return max(PURE_FACTOR * autocast, TOLERANCE[precision]) if isinstance(autocast, int | float) else None
     return tolerance.get(precision, tolerance.get(real))
 
 
