@@ -46,7 +46,7 @@ CLAIMS = (
         measure=MEMORY,
         comparisons=(
             *pure("transformers", "fine_tune", implementation="sdpa"),
-            *pure("vision", "train_vgg", memory_format="contiguous"),
+            *pure("vision", "train_vgg"),
         ),
         notes="The peak of a step beyond its inputs: gradients, activations and casts, but no parameters.",
     ),

@@ -49,9 +49,6 @@ def require_kernel(device: torch.device, dtype: torch.dtype) -> None:
     Raises:
         Unavailable: the device or this PyTorch has no kernel for it.
     """
-    capability = torch.cuda.get_device_capability(device) if device.type == "cuda" and not torch.version.hip else None
-    if capability is not None and capability < (8, 9):
-        raise Unavailable(f"{NEEDS}; this one has {capability[0]}.{capability[1]}")
     try:
         operand = torch.zeros(SIDE, SIDE, device=device).to(E4M3)
         scale = torch.ones((), device=device)
