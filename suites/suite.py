@@ -147,11 +147,12 @@ class Suite:
         steps.check_functions(where, make, data, loss, optimizer)
         details["axes"] = axes = steps.axes_of(where, data, batch, details.get("axes", {}))
         details.setdefault("modes", ("eager", "compile-model", "compile"))
-        details.setdefault("precisions", PRECISIONS)
+        trained: Details = {"precisions": details.get("precisions", steps.TRAINED)}
+        details.setdefault("precisions", steps.INFERRED)
         details.setdefault("cost", steps.cost_of(axes))
         smallest = {axis: _axis(where, axis, values, on=True).up_to("full")[0] for axis, values in axes.items()}
         if steps.has_loss(where, data, loss, smallest):
-            training: Details = {"about": f"Training step of {name}", "observe": steps.state, **details}
+            training: Details = {"about": f"Training step of {name}", "observe": steps.state, **details, **trained}
             training.setdefault("tolerance", steps.STATE_TOLERANCE)
             step = {"step": steps.training_step(loss)}
             inputs = steps.inputs(make, data, loss, optimizer or AdamW)

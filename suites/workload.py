@@ -24,7 +24,8 @@ from torchduet.suites.devices import DEVICES, HOST, is_host, own_of
 COMPILED = ("compile", "compile-model", "reduce-overhead", "max-autotune")  # modes with torch.compile
 MODES = ("eager", *COMPILED, "graph")
 IMPLIED = ("reduce-overhead", "max-autotune")  # modes of every workload that can be compiled, if --mode names them
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+PURE = ("bf16-pure", "fp16-pure")  # precisions to which the inputs themselves are converted, without autocast
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16", *PURE)
 SAMPLES = "samples"
 DEVICE = "device"  # a parameter of call_seconds=
 RANKS = "ranks"  # a parameter of inputs=, shard=, joint= and cost=
@@ -64,7 +65,7 @@ class Cost:
 
     Attributes:
         flops: floating-point operations (a multiply-add counts as two).
-        bytes: bytes that must be read and written, each operand once.
+        bytes: bytes that must be read and written, each operand once, in float32: in a pure precision half of them.
         samples: training or inference samples processed.
         unit: what is counted in samples, in the plural, such as ``"tokens"``.
         message: bytes of a collective, as nccl-tests counts them: of the larger of what a rank gives and gets.
@@ -130,7 +131,8 @@ class Workload:
             is the reference.
         axes: size axes; a combination's tier is the highest among its values. ``on=`` of an :class:`Axis` gives the
             sizes of a kind of device.
-        modes, precisions: the variants that make sense, with the tier of each; ``on=`` as for a size.
+        modes, precisions: the variants that make sense, with the tier of each; ``on=`` as for a size. In ``bf16-pure``
+            and ``fp16-pure`` every floating-point tensor of the inputs is of that type, and nothing is autocast.
         devices: the kinds of devices on which it can run; ``"accelerator"`` means all but the CPU.
         workers: numbers of DataLoader workers, whole numbers, ``"cores"`` or ``"2x cores"``; None if it has
             no such knob.

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _AGREE, _BF16 = "test_every_implementation_agrees_with_float64", "test_bf16_is_within_its_tolerance"
+_PURE = "test_pure_bf16_is_within_its_tolerance"
 _OF_SECONDS = (  # workloads that take seconds at their smallest size
     *("dataloader.options", "dataloader.train_epoch", "export.infer", "generative.discriminator_step"),
     *("export.infer_compiled", "export.start_compiled"),
@@ -30,6 +31,12 @@ _OF_SECONDS_IN_BF16 = (
     *("mlp.train_784_4096_4096_10", "speech.train_wav2vec2", "training.to_accuracy", "transformers.fine_tune"),
     *("transformers.fine_tune_dropout", "vision.infer_classifier", "vision.train_classifier", "vision.train_vgg"),
     *("vision.train_yolo", "vision.train_yolos"),
+)
+_OF_SECONDS_IN_PURE_BF16 = (
+    *("convnet.train_resnet", "mlp.train_784_4096_4096_10", "recurrent.infer_gru"),
+    *("recurrent.infer_lstm", "recurrent.train_gru", "recurrent.train_lstm", "transformers.fine_tune_dropout"),
+    *("transformers.fine_tune_head", "transformers.padding", "vision.infer_classifier", "vision.train_classifier"),
+    "vision.train_vgg",
 )
 
 _OF_A_RANK = "test_a_fault_of_a_rank_costs_its_family_or_less_in_bounded_time"
@@ -348,6 +355,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "suites/test_suites.py": (
         *(f"{_AGREE}[{name}]" for name in _OF_SECONDS),
         *(f"{_BF16}[{name}]" for name in _OF_SECONDS_IN_BF16),
+        *(f"{_PURE}[{name}]" for name in _OF_SECONDS_IN_PURE_BF16),
     ),
     "test_gpu_sessions.py": ("test_these_files_are_collected_without_what_other_tests_need",),
     "test_platforms.py": (

@@ -158,7 +158,7 @@ class FirstCalls:
             result.error = str(error)
             self.broken = case
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
-            result.skip = (limitation(error) if case.mode in COMPILED else None) or lacking(error)
+            result.skip = (limitation(error) if case.mode in COMPILED else None) or lacking(error, case.precision)
             if result.skip is None:
                 result.error = describe(error, case.source)
             if unusable(device.name):

@@ -19,6 +19,7 @@ from torchduet.bench.inputs.changes import NOTHING, Changes
 from torchduet.bench.inputs.restoring import Restoring
 from torchduet.bench.timing.callables import Prepared
 from torchduet.bench.timing.clock import Block, Clock, HoldingClock
+from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.device import Device
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS, USUAL, Pattern, set_block
@@ -169,7 +170,7 @@ class TimedCase:
 
     def use(self, inputs: Sequence[Any]) -> None:
         """Take these inputs, made anew, for the next call."""
-        self.prepared = self.prepared.with_inputs(inputs)
+        self.prepared = self.prepared.with_inputs(converted(inputs, self.prepared.case))
 
     def _after_children(self) -> int:
         """Untimed calls after another case's processes have ended: 1 or 0.

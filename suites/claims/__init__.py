@@ -9,6 +9,7 @@ from torchduet.suites.claims import (
     distributed,
     encoders,
     generative,
+    precision,
     recurrent,
     speech,
     tokenizers,
@@ -28,6 +29,7 @@ _THEMES = (
     generative,
     speech,
     distributed,
+    precision,
 )  # as they are shown
 CLAIMS = tuple(claim for theme in _THEMES for claim in theme.CLAIMS)
 
