@@ -30,11 +30,23 @@ BUILT_IN = (
     "generative",
     "speech",
     "distributed",
+    "compiling",
 )
 
 # What most users decide by comes first: steps of training, then what they consist of, then what surrounds them.
 RELEVANCE = (
-    *("mlp", "matmul", "attention", "transformers", "distributed", "convnet", "vision", "training", "optim"),
+    *(
+        "mlp",
+        "matmul",
+        "attention",
+        "transformers",
+        "distributed",
+        "convnet",
+        "vision",
+        "training",
+        "optim",
+        "compiling",
+    ),
     *("tensor_ops", "einsum", "recurrent", "autograd", "dataloader", "generative", "speech", "export", "logging"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torchduet.suites.claim import Variant
 from torchduet.suites.claims import (
+    compiling,
     decoders,
     distributed,
     encoders,
@@ -26,6 +27,7 @@ _THEMES = (
     generative,
     speech,
     distributed,
+    compiling,
 )  # as they are shown
 CLAIMS = tuple(claim for theme in _THEMES for claim in theme.CLAIMS)
 

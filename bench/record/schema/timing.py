@@ -144,7 +144,8 @@ class WarmStartRecord(TypedDict):
     cold: Positive  # seconds in a new process with an empty cache
     tries: list[Positive]  # seconds of each new process with the cache that it filled
     seconds: NotRequired[Positive]  # their median; absent where the cache did not serve, for the reason in why
-    hits: Count  # graphs that each try loaded
+    hits: Count  # graphs that each try loaded from inductor's cache
+    traced: NotRequired[Count]  # graphs that AOTAutograd traced again, as its cache cannot hold them
     why: NotRequired[str]
 
 
