@@ -107,7 +107,7 @@ def encoder_inputs(device: torch.device, layers: int) -> tuple[Any, ...]:
         default=["eager", "compile-model", "compile-regions"],
         full=["compile", "max-autotune", "max-autotune-no-cudagraphs"],
     ),
-    cost=lambda layers: Cost(samples=TEXTS * TOKENS, unit="tokens"),
+    cost=lambda **_: Cost(samples=TEXTS * TOKENS, unit="tokens"),
 )
 def encoder_stack(model: nn.Module, x: Tensor, autocast: Autocast) -> Tensor:
     """Inference step of a transformer encoder: compiled as a whole, or layer by layer"""
@@ -155,5 +155,5 @@ def batches_alike(model: nn.Module, rows: Tensor, autocast: Autocast) -> Tensor:
 
 @suite.workload(inputs=batches(*MANY), each="rows", modes=SIZES_LATER, cost=lambda: Cost(samples=sum(MANY)))
 def many_batch_sizes(model: nn.Module, rows: Tensor, autocast: Autocast) -> Tensor:
-    """Inference steps of two residual blocks on batches of 12 sizes in turn: more than torch.compile compiles one for"""
+    """Inference steps of two residual blocks on batches of 12 sizes in turn: more than one function is compiled for"""
     return infer(model, rows, autocast)

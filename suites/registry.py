@@ -35,19 +35,9 @@ BUILT_IN = (
 
 # What most users decide by comes first: steps of training, then what they consist of, then what surrounds them.
 RELEVANCE = (
-    *(
-        "mlp",
-        "matmul",
-        "attention",
-        "transformers",
-        "distributed",
-        "convnet",
-        "vision",
-        "training",
-        "optim",
-        "compiling",
-    ),
-    *("tensor_ops", "einsum", "recurrent", "autograd", "dataloader", "generative", "speech", "export", "logging"),
+    *("mlp", "matmul", "attention", "transformers", "distributed", "convnet", "vision", "training", "optim"),
+    *("tensor_ops", "compiling", "einsum", "recurrent", "autograd", "dataloader", "generative", "speech", "export"),
+    "logging",
 )
 
 # What a suite's workloads import beside torch, seconds of it: processes from which workers are forked import it once.
