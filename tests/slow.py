@@ -136,6 +136,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_workers_do_without_the_server_where_it_cannot_fork_them",
     ),
     "bench/test_user_kernels.py": ("test_the_triton_kernel_computes_the_same_in_tritons_interpreter",),
+    "bench/test_warm_starts.py": ("test_a_run_records_cold_and_warm_starts",),
     "browser/test_accessibility.py": ("test_axe_finds_no_violation[2:]",),
     "browser/test_cards.py": (
         "test_cards_fit_and_run_nothing_and_axe_finds_no_violation[2:]",
