@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import FirstCallTaken, FirstCallTask, Task
@@ -45,7 +46,7 @@ def take_first_call(job: FirstCallTask, report: Report) -> FirstCallTaken:
     if why := result.error or result.skip:
         raise NotTakenError(why)
     assert result.first_call is not None
-    return {"seconds": result.first_call["seconds"], **served()}
+    return cast(FirstCallTaken, {"seconds": result.first_call["seconds"], **served()})
 
 
 def served() -> dict[str, int]:

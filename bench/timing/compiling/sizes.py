@@ -10,9 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any
-
-import torch
+from typing import Any, cast
 
 from torchduet.bench.inputs.graph import tensors_in
 from torchduet.bench.record.schema import SizeRecord, SizesRecord
@@ -53,7 +51,7 @@ class EachSize:
             result = call()
             synchronize()
             seconds = perf_counter() - start
-            records.append({"size": size_of(item), "seconds": seconds, **_compilations()})
+            records.append(cast(SizeRecord, {"size": size_of(item), "seconds": seconds, **_compilations()}))
             return result
 
         self._watch = watch
@@ -86,14 +84,15 @@ def sizes_record(first: Sequence[SizeRecord], entered: Sequence[bool]) -> SizesR
     Args:
         entered: for each size, whether a second call entered compiled code; none where that is not known.
     """
-    first = first[: len(entered)]  # a loss that overflows is computed again
-    eager = [index for index, compiled in enumerate(entered) if not compiled]
-    record = SizesRecord(
-        sizes=[{**size, "eager": True} if index in eager else size for index, size in enumerate(first)],
-        recompilations=sum(size.get("recompilations", 0) for size in first),
-    )
-    if any(size.get("limit") for size in first):
-        record["limit"] = int(torch._dynamo.config.recompile_limit)
+    sizes = [
+        size if compiled else cast(SizeRecord, {**size, "eager": True})
+        for size, compiled in zip(first, entered, strict=False)  # a loss that overflows is computed again
+    ]
+    record = SizesRecord(sizes=sizes, recompilations=sum(size.get("recompilations", 0) for size in sizes))
+    if any(size.get("limit") for size in sizes):
+        from torch._dynamo import config
+
+        record["limit"] = int(config.recompile_limit)
     return record
 
 
