@@ -42,14 +42,20 @@ def _places(reason: str) -> list[str]:
     return list(places)
 
 
+def sees_entries() -> bool:
+    """Whether this version of PyTorch says when compiled code is entered; False if nothing has been compiled yet."""
+    dynamo = sys.modules.get("torch._C._dynamo.eval_frame")
+    return "torch._dynamo.eval_frame" in sys.modules and hasattr(dynamo, "set_guard_complete_hook")
+
+
 @contextlib.contextmanager
 def entries() -> Iterator[list[bool]]:
     """For each time within at which Dynamo looks for compiled code, whether there is some for these arguments."""
     hits: list[bool] = []
-    dynamo: Any = sys.modules.get("torch._C._dynamo.eval_frame")
-    if "torch._dynamo.eval_frame" not in sys.modules or not hasattr(dynamo, "set_guard_complete_hook"):
+    if not sees_entries():
         yield hits
         return
+    dynamo: Any = sys.modules["torch._C._dynamo.eval_frame"]
 
     def note(hit: bool) -> bool:
         hits.append(hit)

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from torchduet.bench.inputs.graph import tensors_in
 from torchduet.bench.record.schema import SizeRecord, SizesRecord
-from torchduet.bench.timing.compile_watch import entries
+from torchduet.bench.timing.compile_watch import entries, sees_entries
 
 MAX_SHAPES = 3  # of an item, in its name
 PROPAGATED = "_dynamo_propagated_dynamic_indices"
@@ -61,13 +61,13 @@ class EachSize:
             self._watch = None
 
     def entered(self, args: Sequence[Any]) -> list[bool]:
-        """Make another call; for each size, whether compiled code was entered."""
+        """Make another call; for each size, whether compiled code was entered (True if this PyTorch does not say)."""
         known: list[bool] = []
 
         def watch(_: Any, call: Callable[[], Any]) -> Any:
             with entries() as hits:
                 result = call()
-            known.append(any(hits))
+            known.append(any(hits) or not sees_entries())
             return result
 
         self._watch = watch
