@@ -234,9 +234,9 @@ class Suite:
         for count in workload.workers.up_to("full") if workload.workers else ():
             if count not in CORES and not (type(count) is int and count >= 0):
                 raise SuiteError(f"{where}: workers has {count!r}; use whole numbers from 0, {' or '.join(CORES)}")
+        check_each(workload, where)
         check_ranks(workload, where)
         check_sizes(workload, where)
-        check_each(workload, where)
         self.workloads[name] = workload
         return workload
 

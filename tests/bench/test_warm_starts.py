@@ -181,7 +181,7 @@ def test_an_option_that_selects_no_compiled_case_is_warned_about(tmp_path: Path)
         cast(Launcher, Launching(tmp_path, [])),
         lambda _: None,  # type: ignore[arg-type,return-value]
     )
-    assert progress.warnings == ["--warm-start all: no compiled case matches; none was started again"]
+    assert progress.warnings == ["--warm-start all: no compiled case matches; nothing was started again"]
     assert STAGE not in progress.seconds
 
 
