@@ -1,7 +1,7 @@
 """Measures warm starts after all timing: the first call of compiled cases in new processes with a filled cache.
 
-For each case one new process fills an empty cache, which is the cold start, and some more load from it. All are forked
-from an interpreter that has imported PyTorch and its compiler and has compiled nothing.
+For each case one new process fills an empty cache, which is the cold start, and five or more load from it. All are
+forked from an interpreter that has imported PyTorch and its compiler and has compiled nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from time import monotonic
 from typing import cast
 
@@ -25,7 +25,8 @@ from torchduet.bench.workers import process
 from torchduet.bench.workers.launcher import Launcher, WorkerError
 from torchduet.suites.workload import COMPILED
 
-TRIES = 5  # new processes with the filled cache
+TRIES, MAX_TRIES = 5, 9  # new processes with the filled cache; more than five where their times scatter
+MAX_SPREAD = 0.1  # of the middle half of their times, relative to the median
 SHARE = 0.04  # of the budget, where a tier takes a few cases by itself
 FEW = 4  # cases then, of as many families
 WARM_SHARE = 0.5  # of the cold start's time that a warm one takes, for the plan
@@ -127,9 +128,18 @@ def warm_start(case: Case, task: Task, launcher: Launcher) -> WarmStartRecord:
 
     try:
         cold = first_call()
-        return warm_start_record(cold, [first_call() for _ in range(TRIES)])
+        tries = [first_call() for _ in range(TRIES)]
+        while len(tries) < MAX_TRIES and _scatter([one["seconds"] for one in tries]):
+            tries.append(first_call())
+        return warm_start_record(cold, tries)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scatter(seconds: Sequence[float]) -> bool:
+    """Whether times scatter, as on a busy machine: then there are more of them. Nothing is left out."""
+    first, middle, third = quantiles(seconds, n=4, method="inclusive")
+    return third - first > MAX_SPREAD * middle
 
 
 def warm_start_record(cold: FirstCallTaken, tries: Sequence[FirstCallTaken]) -> WarmStartRecord:

@@ -18,12 +18,14 @@ from torchduet.bench.record.schema import KEY, Record
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.warm_starts import (
     FEW,
+    MAX_TRIES,
     STAGE,
     TRIES,
     check_selection,
     measure_warm_starts,
     selected,
     set_aside,
+    warm_start,
     warm_start_record,
 )
 from torchduet.bench.workers.launcher import Launcher, WorkerError
@@ -173,6 +175,17 @@ def test_a_case_is_started_in_new_processes_and_its_record_gets_the_result(tmp_p
     assert STAGE in progress.seconds
 
 
+def test_where_times_scatter_there_are_more_of_them(tmp_path: Path) -> None:
+    for times, number in (
+        ([1.0, 1.01, 0.99, 1.02, 1.0], TRIES),
+        ([1.0, 9.0, 1.0, 1.0, 1.0], TRIES),  # one disturbed try does not matter to the median
+        ([1.0, 2.0] * MAX_TRIES, MAX_TRIES),
+    ):
+        launching = Launching(tmp_path, [COLD, *(taken(seconds) for seconds in times)])
+        found = warm_start(case("w"), Task(families(case("w"))[0], 1.0, 1), cast(Launcher, launching))
+        assert len(found["tries"]) == number
+
+
 def test_an_option_that_selects_no_compiled_case_is_warned_about(tmp_path: Path) -> None:
     progress = Progress(families=families(case("a", "eager")))
     measure_warm_starts(
@@ -207,5 +220,5 @@ def test_a_run_records_cold_and_warm_starts(tmp_path: Path) -> None:
     start = compiled["warm_start"]
     assert start["hits"] == 1
     assert "why" not in start
-    assert len(start["tries"]) == TRIES
+    assert TRIES <= len(start["tries"]) <= MAX_TRIES
     assert 0 < start["seconds"] < start["cold"]

@@ -33,7 +33,11 @@ def test_an_argument_is_named() -> None:
         ({"f": step}, {"each": "rows"}, "names 'rows', which is no argument of 'f'; its arguments are model, batches"),
         ({"f": step, "g": other}, {"each": "batches"}, "needs 'batches' at the same position in every implementation"),
         ({"f": Implementation(step, setup=True)}, {"each": "batches"}, "cannot be combined with setup=True, as 'f'"),
-        ({"f": step}, {"each": "batches", "ranks": [1]}, "each= cannot be combined with ranks=; give each size as an axis"),
+        (
+            {"f": step},
+            {"each": "batches", "ranks": [1]},
+            "each= cannot be combined with ranks=; give each size as an axis",
+        ),
         ({"f": step}, {"each": 3}, "each"),
     ],
 )
