@@ -40,7 +40,8 @@ def set_aside(options: Options) -> float:
 
 
 def _by_itself(options: Options) -> bool:
-    return options.warm_start is None and options.tier != "quick" and not options.budget_given
+    asked = options.warm_start is not None or options.budget_given or options.self_check
+    return options.tier != "quick" and not asked
 
 
 def check_selection(what: str | None, families: Sequence[Family]) -> None:
