@@ -11,7 +11,7 @@ from torchduet.bench.record.knobs import NAMES, code
 from torchduet.bench.record.moderation import Prior
 from torchduet.bench.record.schema import Record, SizesRecord, SpeedupRecord, WarmStartRecord
 from torchduet.reports.read.run_file import Run
-from torchduet.reports.tables.frames import Frames, anchor
+from torchduet.reports.tables.frames import Frames, anchor, each
 from torchduet.reports.tables.pairs import PairRatio, pair_ratio
 from torchduet.reports.tables.visits import prior_of
 from torchduet.reports.text import units
@@ -103,7 +103,7 @@ def _paying(comparisons: pd.DataFrame) -> dict[str, tuple[float | None, float | 
     rows = comparisons[comparisons["knob"].isin(["mode", "reference"]) & comparisons["pays_after"].notna()]
     return {
         row.id: (float(row.pays_after), None if pd.isna(row.warm_pays_after) else float(row.warm_pays_after))
-        for row in rows.itertuples()
+        for row in each(rows)
     }
 
 

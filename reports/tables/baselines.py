@@ -98,8 +98,8 @@ def compiles_beside_eager(record: Record, baseline: Baseline, speedup: SpeedupRe
 
 def warm_start(record: Record) -> float | None:
     """Seconds of the first call in a new process with a filled cache; None where that was not measured."""
-    found = (record["compile"] or {}).get("warm_start")
-    return None if found is None else found.get("seconds")
+    compiled = record["compile"]
+    return None if compiled is None or "warm_start" not in compiled else compiled["warm_start"].get("seconds")
 
 
 def pay_off(record: Record, baseline: Baseline, speedup: SpeedupRecord) -> dict[str, float | None]:

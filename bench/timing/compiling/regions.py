@@ -74,4 +74,4 @@ class CompiledRegions(CompiledModel):
 
 
 def _call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-    return module._call_impl(*args, **kwargs)
+    return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]
