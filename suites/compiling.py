@@ -19,7 +19,7 @@ Autocast = Callable[[], AbstractContextManager[object]]
 WIDTH, HIDDEN, ROWS = 128, 256, 64  # of a residual block, and the rows of a batch
 MODEL, HEADS, TOKENS, TEXTS = 64, 4, 32, 4  # of an encoder layer, and the tokens and texts of a batch
 REGIONS = Axis(default=["eager", "compile-model", "compile-regions"])
-SIZES = Axis(default=["eager", "compile", "compile-dynamic", "compile-static"])
+SIZES = Axis(default=["eager", "compile", "compile-dynamic"], full=["compile-static"])
 SIZES_LATER = Axis(full=["eager", "compile", "compile-dynamic", "compile-static"])
 
 
@@ -87,7 +87,7 @@ def mlp_inputs(device: torch.device, depth: int) -> tuple[Any, ...]:
 
 @suite.workload(
     inputs=mlp_inputs,
-    axes={"depth": Axis(default=[2, 16])},
+    axes={"depth": Axis(default=[16], full=[2])},
     modes=REGIONS,
     cost=lambda depth: Cost(flops=2.0 * ROWS * (2 * depth * WIDTH * HIDDEN + WIDTH * WIDTH), samples=ROWS),
 )
@@ -102,10 +102,9 @@ def encoder_inputs(device: torch.device, layers: int) -> tuple[Any, ...]:
 
 @suite.workload(
     inputs=encoder_inputs,
-    axes={"layers": Axis(default=[8], full=[1, 24])},
+    axes={"layers": Axis(full=[1, 8, 24])},
     modes=Axis(
-        default=["eager", "compile-model", "compile-regions"],
-        full=["compile", "max-autotune", "max-autotune-no-cudagraphs"],
+        full=["eager", "compile-model", "compile-regions", "compile", "max-autotune", "max-autotune-no-cudagraphs"]
     ),
     cost=lambda **_: Cost(samples=TEXTS * TOKENS, unit="tokens"),
 )

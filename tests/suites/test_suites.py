@@ -167,7 +167,7 @@ def test_the_quick_tier_is_worth_reading_and_quick() -> None:
 
 def test_the_default_tier_takes_minutes() -> None:
     default = cases("default")
-    assert len(default) <= 470  # all of it in 13 minutes on 2 cores
+    assert len(default) <= 475  # all of it in 13 minutes on 2 cores
     assert sum(mode != "eager" for _, mode in default) <= 70
 
 
