@@ -21,11 +21,20 @@ from torchduet.suites.cpus import cores as cores
 from torchduet.suites.cpus import usable_cpus as usable_cpus
 from torchduet.suites.devices import DEVICES, HOST, is_host, own_of
 
-COMPILED = ("compile", "compile-model", "reduce-overhead", "max-autotune")  # modes with torch.compile
+OF_MODELS = ("compile-model", "compile-regions")  # modes that compile modules among the arguments, not the function
+DYNAMIC = {"compile-dynamic": True, "compile-static": False}  # mode → torch.compile's dynamic=; None in other modes
+OPTIMIZING = ("reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")  # torch.compile's mode=
+COMPILED = ("compile", *OF_MODELS, *OPTIMIZING, *DYNAMIC)  # modes with torch.compile
 MODES = ("eager", *COMPILED, "graph")
+<<<<<<< HEAD
 IMPLIED = ("reduce-overhead", "max-autotune")  # modes of every workload that can be compiled, if --mode names them
 PURE = ("bf16-pure", "fp16-pure")  # precisions to which the inputs themselves are converted, without autocast
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16", *PURE)
+=======
+GRAPHED = ("reduce-overhead", "max-autotune")  # modes in which inductor captures CUDA graphs
+IMPLIED = (*OPTIMIZING, *DYNAMIC)  # modes of every workload that can be compiled, if --mode names them
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+>>>>>>> h/compile
 SAMPLES = "samples"
 DEVICE = "device"  # a parameter of call_seconds=
 RANKS = "ranks"  # a parameter of inputs=, shard=, joint= and cost=
@@ -160,6 +169,9 @@ class Workload:
             ``device`` gets the kind of device, ``"cpu"`` where the CPU is among the family's.
         memory: whether the peak of memory allocated by a call is measured, in a pass of its own; with ``ranks`` that
             of its setup and two calls, in each process.
+        each: the name of an argument that is a list: the functions are called with each of its items in turn, such as
+            batches of unequal sizes, and the list of results is the result of a call. Each size may be compiled when
+            it is first visited; these calls are recorded one by one, and recompilations are counted.
         captured: names of what the functions read beside their arguments. ``inputs`` returns these values after the
             arguments, and each implementation's ``bind`` makes its function of them.
     """
@@ -188,6 +200,7 @@ class Workload:
     fresh: bool = False
     call_seconds: float | Callable[..., float] = 0.0
     memory: bool = False
+    each: str = ""
     captured: tuple[str, ...] = ()
 
     def split(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

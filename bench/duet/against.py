@@ -21,7 +21,7 @@ from torchduet.bench.duet.revision.worktree import several
 from torchduet.bench.duet.sides import Sides, sides
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.temporary import RunFolder
-from torchduet.bench.plan.options import OptionError, Options
+from torchduet.bench.plan.options import NO_CASE, OptionError, Options
 from torchduet.bench.received.cleaned import cleaned_text
 from torchduet.bench.record.duets import gate
 from torchduet.bench.record.duets.words import controls, factor_table, headline, memory_lines, stages
@@ -110,11 +110,13 @@ def adapted(options: Options, budget: str | None) -> Options:
     """
     if options.self_check:
         raise OptionError("--aa measures the suite against itself, --against one interpreter against another: give one")
-    for option, given in (("--energy", options.energy), ("--headroom", options.headroom), ("--cache", options.cold)):
-        if given:
-            raise OptionError(f"{option} cannot be combined with --against: leave one of them out")
+    given = {"energy": options.energy, "headroom": options.headroom, "cache": options.cold}
+    for option, value in {**given, "warm-start": options.warm_start}.items():
+        if value:
+            raise OptionError(f"--{option} cannot be combined with --against: leave one of them out")
     return replace(
         options,
+        warm_start=NO_CASE,
         asked={"mode": MODES, **options.asked},
         budget_seconds=BUDGET[options.tier] if budget is None else options.budget_seconds,
     )

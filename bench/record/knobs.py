@@ -162,7 +162,13 @@ KNOBS: tuple[Knob, ...] = (
         reference="eager",
         own_key=True,
         option="{values} (default: the tier's)",
-        subjects={"compile": "`torch.compile`", "compile-model": "`torch.compile` of the model alone"},
+        subjects={
+            "compile": "`torch.compile`",
+            "compile-model": "`torch.compile` of the model alone",
+            "compile-regions": "`torch.compile` of repeated blocks",
+            "compile-dynamic": "`torch.compile(dynamic=True)`",
+            "compile-static": "`torch.compile(dynamic=False)`",
+        },
     ),
     Knob(
         name="precision",

@@ -15,7 +15,7 @@ from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.inputs.restoring import Fresh, PutBack, seed_all
 from torchduet.bench.inputs.updates import Updates
 from torchduet.bench.inputs.variables import Opaque, Variables
-from torchduet.bench.timing.callables import Prepared, assemble, timed_function
+from torchduet.bench.timing.callables import Prepared, assemble, over_sizes, timed_function
 from torchduet.bench.timing.changed_inputs import (
     argument_names,
     changed_by_a_call,
@@ -101,7 +101,8 @@ class FamilyInputs:
         refuse_iterators(inputs, self.names)
         if has_lazy_parameters(inputs):
             first = next(iter(self._workload.implementations))
-            assemble(timed_function(self._workload, first, inputs), "fp32", device)(*self._workload.split(inputs)[0])
+            function = assemble(timed_function(self._workload, first, inputs), "fp32", device)
+            over_sizes(self._workload, function)(*self._workload.split(inputs)[0])
         self.placements[device] = Placements(inputs, self._rng)
         of = device_of(device)
         self.restoring[device] = PutBack(self.placements[device], of.synchronize if of.asynchronous else None)

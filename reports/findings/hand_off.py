@@ -15,7 +15,10 @@ from torchduet.bench.record.schema import CaseRecord, Record, RunRecord, SideRec
 SAMPLED = "5s"  # of calls, for profilers that take samples: the process takes some seconds to start
 TRACED_SECONDS, MAX_TRACED_CALLS = 5.0, 10  # for profilers that record every kernel
 GRAPHS = ("reduce-overhead", "max-autotune", "graph")
-COMPILED = ("compile", "compile-model", "reduce-overhead", "max-autotune")
+COMPILED = (
+    *("compile", "compile-model", "compile-regions", "compile-dynamic", "compile-static"),
+    *("reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"),
+)
 PERF_OF_PYTHON = (3, 12)  # since then perf can name Python's functions: python -X perf
 VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 COMPARED = "compare"  # the suite of torchduet.compare in files of versions that did not record sources

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from torchduet.suites.claim import Variant
 from torchduet.suites.claims import (
+<<<<<<< HEAD
     attention,
+=======
+    compiling,
+>>>>>>> h/compile
     decoders,
     distributed,
     encoders,
@@ -29,7 +33,11 @@ _THEMES = (
     generative,
     speech,
     distributed,
+<<<<<<< HEAD
     precision,
+=======
+    compiling,
+>>>>>>> h/compile
 )  # as they are shown
 CLAIMS = tuple(claim for theme in _THEMES for claim in theme.CLAIMS)
 

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from torchduet.bench.cases.case import cases_of
 from torchduet.bench.inputs.placements import Placements
-from torchduet.bench.timing.callables import assemble, in_float64, timed_function
+from torchduet.bench.timing.callables import assemble, in_float64, over_sizes, timed_function
 from torchduet.bench.timing.checking.check import check
 from torchduet.bench.timing.checking.reference import reference_result
 from torchduet.bench.timing.checking.results import observed
@@ -51,7 +51,8 @@ def smallest(tier: str = "default") -> Iterator[tuple[Workload, Size]]:
 def call(workload: Workload, inputs: Sequence[Any], precision: str = "fp32", name: str | None = None) -> Any:
     """One implementation's result, the first one's by default."""
     one = name or next(iter(workload.implementations))
-    return assemble(timed_function(workload, one, inputs), precision, "cpu", Context())(*inputs)
+    function = assemble(timed_function(workload, one, inputs), precision, "cpu", Context())
+    return over_sizes(workload, function)(*inputs)
 
 
 def on_cpu(one: Implementation, precision: str = "fp32") -> bool:
@@ -205,7 +206,11 @@ def test_the_quick_tier_is_worth_reading_and_quick() -> None:
 
 def test_the_default_tier_takes_minutes() -> None:
     default = cases("default")
+<<<<<<< HEAD
     assert len(default) <= 490  # all of it in 13 minutes on 2 cores
+=======
+    assert len(default) <= 475  # all of it in 13 minutes on 2 cores
+>>>>>>> h/compile
     assert sum(mode != "eager" for _, mode in default) <= 70
 
 

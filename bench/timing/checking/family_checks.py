@@ -11,7 +11,7 @@ import torch
 from torchduet.bench.cases.case import Family
 from torchduet.bench.cases.exchange import CaseResult
 from torchduet.bench.state.own_state import restored
-from torchduet.bench.timing.callables import Prepared, assemble, in_float64, in_own_dtype, timed_function
+from torchduet.bench.timing.callables import Prepared, assemble, in_float64, in_own_dtype, over_sizes, timed_function
 from torchduet.bench.timing.checking.check import check
 from torchduet.bench.timing.checking.exactness import Recorder, changes_nothing
 from torchduet.bench.timing.checking.place import float64_device
@@ -79,7 +79,7 @@ class FamilyChecks:
         if self.workload.fresh:
             inputs = converted(inputs, case)
         made = timed_function(self.workload, case.implementation, inputs)
-        function = assemble(Uncompiling()(made), precision, case.device)
+        function = over_sizes(self.workload, assemble(Uncompiling()(made), precision, case.device))
         with restored(), Recorder() as recorder:
             function(*self.workload.split(inputs)[0])
         self.inputs.original(case.device, inputs)
