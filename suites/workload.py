@@ -26,15 +26,10 @@ DYNAMIC = {"compile-dynamic": True, "compile-static": False}  # mode → torch.c
 OPTIMIZING = ("reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")  # torch.compile's mode=
 COMPILED = ("compile", *OF_MODELS, *OPTIMIZING, *DYNAMIC)  # modes with torch.compile
 MODES = ("eager", *COMPILED, "graph")
-<<<<<<< HEAD
-IMPLIED = ("reduce-overhead", "max-autotune")  # modes of every workload that can be compiled, if --mode names them
-PURE = ("bf16-pure", "fp16-pure")  # precisions to which the inputs themselves are converted, without autocast
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16", *PURE)
-=======
 GRAPHED = ("reduce-overhead", "max-autotune")  # modes in which inductor captures CUDA graphs
 IMPLIED = (*OPTIMIZING, *DYNAMIC)  # modes of every workload that can be compiled, if --mode names them
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
->>>>>>> h/compile
+PURE = ("bf16-pure", "fp16-pure")  # precisions to which the inputs themselves are converted, without autocast
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16", *PURE)
 SAMPLES = "samples"
 DEVICE = "device"  # a parameter of call_seconds=
 RANKS = "ranks"  # a parameter of inputs=, shard=, joint= and cost=

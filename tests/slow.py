@@ -172,15 +172,11 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_a_long_first_call_decides_nothing",
         "test_workers_do_without_the_server_where_it_cannot_fork_them",
     ),
-<<<<<<< HEAD
     "bench/test_user_kernels.py": (
         "test_without_a_gpu_the_kernels_are_skipped_with_the_reason_and_the_others_are_checked",
         "test_the_triton_kernel_computes_the_same_in_tritons_interpreter",
     ),
-=======
-    "bench/test_user_kernels.py": ("test_the_triton_kernel_computes_the_same_in_tritons_interpreter",),
     "bench/test_warm_starts.py": ("test_a_run_records_cold_and_warm_starts",),
->>>>>>> h/compile
     "browser/test_accessibility.py": ("test_axe_finds_no_violation[2:]",),
     "browser/test_cards.py": (
         "test_cards_fit_and_run_nothing_and_axe_finds_no_violation[2:]",
@@ -330,18 +326,10 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "reports/test_compare_visits.py": ("test_runs_of_the_same_code_raise_no_alarm[1:]",),
     "reports/test_history_command.py": ("test_charts_of_a_second_process_are_those_drawn_here",),
     "reports/test_journal.py": ("test_rendering_it_loads_no_more_of_what_measures_than_rendering_a_run",),
-<<<<<<< HEAD
+    "suites/test_aot_inductor.py": ("test_a_package_computes_what_the_model_does_and_starts_from_a_copy",),
     "suites/test_data.py": (
         "test_the_option_is_checked_before_anything_is_measured",
         "test_the_option_reaches_the_worker_and_the_record",
-=======
-    "suites/test_aot_inductor.py": ("test_a_package_computes_what_the_model_does_and_starts_from_a_copy",),
-    "suites/test_data.py": ("test_the_option_reaches_the_worker_and_the_record",),
-    "suites/test_distributed_steps.py": (
-        "test_a_case_that_every_rank_leaves_out_is_skipped_and_the_others_are_checked",
-        "test_a_right_step_is_accepted",
-        "test_a_spoiled_step_is_refused",
->>>>>>> h/attention
     ),
     "suites/test_distributed_steps.py": ("*",),
     "suites/test_finetuning.py": (

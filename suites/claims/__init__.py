@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from torchduet.suites.claim import Variant
 from torchduet.suites.claims import (
-<<<<<<< HEAD
     attention,
-=======
     compiling,
->>>>>>> h/compile
     decoders,
     distributed,
     encoders,
@@ -33,11 +30,8 @@ _THEMES = (
     generative,
     speech,
     distributed,
-<<<<<<< HEAD
-    precision,
-=======
     compiling,
->>>>>>> h/compile
+    precision,
 )  # as they are shown
 CLAIMS = tuple(claim for theme in _THEMES for claim in theme.CLAIMS)
 
