@@ -197,7 +197,8 @@ def kills(number: int, seed: int = 1, families: int | None = None, *options: str
         before_sweep, tempfile.tempdir = tempfile.tempdir, str(folder)
         sweep()
         tempfile.tempdir = before_sweep
-        left += [path.name for path in folder.iterdir() if not path.name.startswith("run.json")]
+        stays = ("run.json", "torchduet.lock")  # the lock's file is every user's
+        left += [path.name for path in folder.iterdir() if not path.name.startswith(stays)]
         print(
             f"{killed} kills ({', '.join(f'{count} × {kind}' for kind, count in sorted(seen.items()))}): "
             f"{len(found)} of {families} cases in the end, {lost} measurements lost, left: {left or 'nothing'}"
