@@ -37,8 +37,6 @@ from torchduet.bench.timing.stopping import INTERRUPTED, MIN_VISIT_PLACEMENTS
 from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, OutOfTimeError, WorkerError
 from torchduet.suites.workload import COMPILED
 
-MAX_DEATHS = 3  # workers of as many workloads in a row that give no answer, until the run ends early
-
 
 @dataclass(frozen=True)
 class Measurement:
@@ -80,7 +78,6 @@ class Measuring:
         )
         self._interpreters = Interpreters(launcher.servers, settings.threads, self.progress)
         self._ceilings_measured = False  # by this process
-        self._deaths: list[str] = []  # workloads in a row whose workers gave no answer
 
     def plan(self, selected: Sequence[Case]) -> None:
         """Set the families and the budget; called once, after pytest's selection."""
@@ -148,9 +145,9 @@ class Measuring:
             return Measurement(skips | dict.fromkeys(family.reported, Skipped(self.out_of_budget())))
         except WorkerError as error:
             self.done(planned, Spent(retry=True))
-            self._count_deaths(family)
+            self.progress.count_death(family)
             return Measurement(skips | dict.fromkeys(family.reported, Failed(f"{family.name}: {error}")))
-        self._deaths.clear()
+        self.progress.deaths.clear()
         ended_early = result.stop == INTERRUPTED
         if ended_early and any(case.blocks and len(case.blocks) < MIN_VISIT_PLACEMENTS for case in result.results):
             raise EndedEarlyError
@@ -292,10 +289,3 @@ class Measuring:
         """Measure the machine's ceilings, after the first visits and at the end, as the load by others changes."""
         self._ceilings_measured = True
         measure_ceilings(self.launcher, self.progress, self.settings.threads, self.settings.options.budget_seconds)
-
-    def _count_deaths(self, family: Family) -> None:
-        """End the run early if the workers of several workloads in a row die: the workloads are not the reason then."""
-        if family.name not in self.progress.killed_before:  # else these, one after the other now, would always end it
-            self._deaths.append(f"{family.reference.suite}.{family.reference.workload}")
-        if len(set(self._deaths)) >= MAX_DEATHS:
-            self.progress.stopped = f"the workers of {MAX_DEATHS} workloads in a row gave no answer"

@@ -18,6 +18,8 @@ from torchduet.bench.record.run_record import STAGES
 from torchduet.bench.record.schema import CeilingRecord, Record, ResumedRecord
 from torchduet.bench.run.outcomes import Outcomes
 
+MAX_DEATHS = 3  # workers of as many workloads in a row that give no answer, until the run ends early
+
 
 @dataclass
 class Progress:
@@ -37,6 +39,7 @@ class Progress:
         unwritten: the JSON could not be written.
         stopped: why the run ends early, "" while it does not.
         killed_before: names of the families of which a process was killed before the run was resumed.
+        deaths: workloads in a row whose workers gave no answer.
     """
 
     warnings: list[str] = field(default_factory=list)
@@ -58,6 +61,7 @@ class Progress:
     unwritten: bool = False
     stopped: str = ""
     killed_before: frozenset[str] = frozenset()
+    deaths: list[str] = field(default_factory=list)
 
     @property
     def measured(self) -> int:
@@ -67,6 +71,17 @@ class Progress:
     def has_finished(self, family: Family) -> bool:
         """Whether a family has had its first visit."""
         return any(finished is family for finished, _ in self.finished_families)
+
+    def count_death(self, family: Family) -> None:
+        """End the run early if the workers of several workloads in a row die: the workloads are not the reason then.
+
+        Those that died before the run was resumed do not count: one after the other now, they would always end it.
+        """
+        if family.name in self.killed_before:
+            return
+        self.deaths.append(f"{family.reference.suite}.{family.reference.workload}")
+        if len(set(self.deaths)) >= MAX_DEATHS:
+            self.stopped = f"the workers of {MAX_DEATHS} workloads in a row gave no answer"
 
     def elapsed(self) -> float:
         """Seconds into the run."""

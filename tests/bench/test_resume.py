@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.outcome import Failed, Measured, Skipped
 from torchduet.bench.host.child_processes import describe_exit
 from torchduet.bench.plan.budget import Spent
@@ -25,6 +25,7 @@ from torchduet.bench.record.journal_events import (
 from torchduet.bench.record.telemetry import BlockSwitches, Telemetry, Timed
 from torchduet.bench.record.visits.entry import Ratio, VisitEntry
 from torchduet.bench.run.outcomes import Outcomes, outcome_entry, outcome_of
+from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.resume import differences, spent_entry, spent_of
 
 CASE = Case("s", "s", "w", "", (("n", 3),), "w", True, "cpu", "eager", "fp32")
@@ -178,3 +179,20 @@ def test_a_case_without_an_outcome_is_a_missing_key() -> None:
     outcomes[CASE] = Skipped("too slow")
     with pytest.raises(KeyError):
         outcomes[replace(CASE, mode="compile")]
+
+
+def test_three_workloads_in_a_row_whose_workers_die_end_the_run_unless_they_died_before_it_was_resumed() -> None:
+    def dying(*workloads: str) -> list[Any]:
+        cases = [replace(CASE, workload=workload) for workload in workloads]
+        return [Family((case,), (case,)) for case in cases]
+
+    progress, families = Progress(), dying("u", "v", "v", "w")
+    stopped = []
+    for one in families:
+        progress.count_death(one)
+        stopped.append(bool(progress.stopped))
+    assert stopped == [False, False, False, True]
+    again = Progress(killed_before=frozenset(one.name for one in families))
+    for one in (*families, *dying("x", "y")):
+        again.count_death(one)
+    assert not again.stopped
