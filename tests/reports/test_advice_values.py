@@ -299,3 +299,13 @@ def test_the_settings_of_a_baseline_without_a_record_count_for_whether_a_family_
     assert not tied(first, second)
     speedup["against"] = first["case"]["id"]
     assert tied(first, second)
+
+
+def test_the_pay_off_of_a_single_case_has_its_interval() -> None:
+    paying = row("a", 2.0, compiled=True, pays_after=20.0, pays_seconds=2.0, pays_after_low=18.0, pays_after_high=22.0)
+    said = "1.0 s of compilation pay off after 20 calls"
+    assert advice_words.pay_off(table(paying)) == f"Its {said} (18 to 22), 2.0 s in."
+    assert advice_words.pay_off(table({**paying, "pays_after_high": None})) == f"Its {said}, 2.0 s in."
+    assert advice_words.pay_off(table({**paying, "pays_after_low": None})) == f"Its {said}, 2.0 s in."
+    both = advice_words.pay_off(table(paying, row("b", 0.9, compiled=True, verdict="slower")))
+    assert both == f"For `a`, its {said} (18 to 22), 2.0 s in."
