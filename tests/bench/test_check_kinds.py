@@ -424,8 +424,8 @@ suite.compare("any", off, inputs=lambda device: (torch.ones(8),), check=False, *
     [
         (
             {"int4": 0.1},
-            "tolerance has int4; known are fp32, tf32, bf16, fp16, bf16-pure, fp16-pure and the implementations f, "
-            "int8",
+            "tolerance has int4; known are fp32, tf32, bf16, fp16, bf16-pure, fp16-pure "
+            "and the implementations f, int8",
         ),
         (
             {"fp32": float("inf")},
