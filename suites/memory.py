@@ -43,9 +43,10 @@ def available_on(device: torch.device) -> int | None:
     """Bytes that are free on a device, what PyTorch's allocator keeps for later included; None where it is unknown."""
     if is_host(device.type):
         return available_bytes()
-    if device.type != "cuda":
-        return None
     import torch
 
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(torch.cuda.mem_get_info(device)[0] + kept)
+    module = getattr(torch, device.type, None)  # torch.cuda, torch.xpu …
+    if not hasattr(module, "mem_get_info"):
+        return None
+    kept = module.memory_reserved(device) - module.memory_allocated(device)
+    return int(module.mem_get_info(device)[0] + kept)

@@ -23,8 +23,8 @@ HEADS, DEPTH = 8, 64
 MODES = Axis(quick=["eager"], full=["compile"])
 PRECISIONS = Axis(
     quick=["fp32"],
-    full=["bf16", "fp16", "tf32"],
-    on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"], full=["fp16"])},
+    full=["bf16", "fp16", "tf32", "bf16-pure"],
+    on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32", "bf16-pure"], full=["fp16", "fp16-pure"])},
 )
 
 

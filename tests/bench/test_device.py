@@ -52,6 +52,7 @@ CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
 ABOUT_DEVICES = (
     *("bench/timing/device", "bench/timing/cuda_", "bench/record/devices.py", "suites/devices.py"),
     "bench/host/gpus/variables.py",  # of the environment, which NVIDIA's libraries read
+    "bench/duet/knobs/gpu.py",  # what only CUDA heeds
 )
 
 
