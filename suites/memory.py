@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 from typing import TYPE_CHECKING
 
 from torchduet.suites.devices import is_host
@@ -45,7 +46,7 @@ def available_on(device: torch.device) -> int | None:
         return available_bytes()
     import torch
 
-    module = getattr(torch, device.type, None)  # torch.cuda, torch.xpu …
+    module: Any = getattr(torch, device.type, None)  # torch.cuda, torch.xpu …
     if not hasattr(module, "mem_get_info"):
         return None
     kept = module.memory_reserved(device) - module.memory_allocated(device)
