@@ -13,6 +13,7 @@ from torchduet.suites.attention.formulas import (
     MODES,
     PRECISIONS,
     by_hand,
+    causal_by_hand,
     cost,
     part,
     queries_keys_values,
@@ -32,18 +33,15 @@ def seconds(pairs: float, device: str) -> float:
     return 4.0 * 8 * DEPTH * pairs / FLOPS if is_host(device) else 0.0
 
 
-def causal_by_hand(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    later = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device).triu(diagonal=1)
-    scores = (q @ k.transpose(-1, -2) / DEPTH**0.5).masked_fill_(later, -torch.inf)
-    return torch.matmul(scores.softmax(dim=-1), v)
-
-
-def with_scores(function: Callable[..., Tensor]) -> Implementation:
-    """A function that holds all scores: left out at lengths for which they do not fit into memory."""
+def with_scores(causal: bool) -> Implementation:
+    """The formula by hand, which holds all scores: left out at lengths for which they do not fit into memory."""
 
     def setup(q: Tensor, *_: Tensor) -> Callable[..., Tensor]:
         need_scores(q)
-        return function
+        if not causal:
+            return by_hand
+        later = torch.ones(q.shape[-2], q.shape[-2], dtype=torch.bool, device=q.device).triu(diagonal=1)
+        return lambda q, k, v: causal_by_hand(q, k, v, later)
 
     return Implementation(setup, setup=True)
 
@@ -79,7 +77,7 @@ suite.compare(
     "backends",
     {
         "sdpa": lambda q, k, v: F.scaled_dot_product_attention(q, k, v),  # PyTorch chooses
-        "by_hand": with_scores(by_hand),
+        "by_hand": with_scores(causal=False),
         **{name: by_kernel(name) for name in KERNELS},
         "flex": flex(causal=False),
     },
@@ -97,7 +95,7 @@ suite.compare(
     "causal_backends",
     {
         "sdpa": lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
-        "by_hand": with_scores(causal_by_hand),
+        "by_hand": with_scores(causal=True),
         **{name: by_kernel(name, causal=True) for name in KERNELS},
         "flex": flex(causal=True),
     },
