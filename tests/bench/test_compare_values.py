@@ -375,3 +375,25 @@ def test_results_in_the_hosts_memory_keep_their_names_and_texts() -> None:
 def test_where_neither_the_reference_nor_its_rounding_has_a_size_the_error_is_absolute_and_no_rounding() -> None:
     assert held(doubles(0.5), doubles(0.0), doubles(0.0)) == Held(ROOT, 0.5)
     assert not held(doubles(0.5), doubles(0.0), doubles(0.0)).rounding
+
+
+def test_an_error_as_large_as_the_tolerance_needs_no_repetition() -> None:
+    of = Repeated(part([1.0]))
+    assert compare(part([1.5]), of.reference.results[ROOT], of.reference, 0.5, UNIT) == Held(ROOT, 0.5)
+    assert of.seeds == []
+
+
+def test_a_shape_is_looked_at_in_sixteen_repetitions_of_four_times_the_rounding() -> None:
+    units: list[float] = []
+
+    def again(_: int, context: Any) -> Results:
+        units.append(context.unit)
+        return {ROOT: part([1.0] * (2 if len(units) == 16 else 1))}
+
+    assert shape_varies(part([1.0]), Reference({ROOT: part([1.0])}, again=again))
+    assert units == [4.0 * 2.0**-24] * 16
+
+
+def test_a_repetition_that_lacks_a_value_says_nothing_on_it() -> None:
+    of = Reference({ROOT: part([1.0])}, again=lambda *_: {"another": part([2.0, 3.0])})
+    assert not shape_varies(of.results[ROOT], of)

@@ -14,7 +14,7 @@ pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 from torchduet.bench.record.statistics import Interval
 from torchduet.reports.history import changes
 from torchduet.reports.history.changes import NEAR, Noise, clipped, noise_of, pooled, shrunk, steps
-from torchduet.reports.history.judge import SPEEDUP, TIME, Line, _beyond, _Judge, _rise, _straying, judge
+from torchduet.reports.history.judge import SPEEDUP, TIME, Judged, Line, _beyond, _Judge, _rise, _straying, judge
 from torchduet.reports.history.key import Machine
 from torchduet.reports.history.series import CaseName, History, Numbers, RunMark
 
@@ -290,3 +290,35 @@ def test_a_step_counts_by_the_height_of_all_pairs_of_runs_which_may_be_less_than
     assert steps(values, Noise(0.02, 0.0), 0.05) == []
     (exactly,) = steps(values, Noise(0.02, 0.0), step.height.point)
     assert exactly == step
+
+
+def test_changes_of_the_machine_are_none_of_the_history() -> None:
+    up = stepped(np.random.default_rng(6), (20, 0.0), (15, 0.2))
+    of = history({"f": up})
+    machine, code = line_of(up, pilots=np.concatenate([np.zeros(20), np.full(15, 0.195)])), line_of(up)
+    assert [change.verdict for change in machine.changes] == ["machine"]
+    judged = Judged(of, (machine, code), (None, line_of(up, what=SPEEDUP)), np.zeros((1, 35)), {}, guarded=True)
+    assert [(change.what, change.verdict) for change in judged.changes()] == [(TIME, "slower"), (SPEEDUP, "faster")]
+
+
+def test_the_machines_movement_is_known_only_if_it_is_for_every_case() -> None:
+    rng = np.random.default_rng(12)
+    series = {"f": noisy(rng, 12), "g": noisy(rng, 12)}
+    flat = {name: np.zeros(12) for name in series}
+    assert judge(history(series, flat), 0.03).guarded
+    assert not judge(history(series, {"f": flat["f"]}), 0.03).guarded
+
+
+@pytest.mark.parametrize(("runs", "verdict"), [(9, "unclear"), (10, "same")])
+def test_ten_runs_are_enough_for_what_all_families_share(runs: int, verdict: str) -> None:
+    series = noisy(np.random.default_rng(13), runs)
+    common = _Judge(history({"f": series}), THRESHOLD).common("cpu", series)
+    assert common.verdict == verdict
+    assert (common.noise is not None) is (runs == 10)
+
+
+def test_a_change_that_the_pilots_just_explain_is_not_beyond_them() -> None:
+    for sign in (1, -1):
+        height = interval(sign * 0.5, 0.25)
+        assert not _beyond(height, sign * 0.5, {PILOT: sign * 0.25})
+        assert _beyond(height, sign * 0.5, {PILOT: sign * 0.2499})
