@@ -18,7 +18,7 @@ CORES, TWICE_CORES = "cores", "2x cores"  # numbers of workers that depend on th
 SEVERAL = "several"  # any number of ranks above 1
 
 EXPECTATIONS = ("faster", "slower", "not slower", "less", "more")
-TIME, MEMORY = "time", "peak_bytes"
+TIME, MEMORY, FIRST_CALL = "time", "peak_bytes", "first_call"
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Claim:
         expects: the case compared with the baseline: "faster", "slower" or "not slower" in time, "less" or
             "more" of anything else.
         threshold: the least factor, if the claim means more than a visible difference.
-        measure: "time", "peak_bytes", or the name of a meter.
+        measure: "time", "peak_bytes", "first_call" (seconds until the first result), or the name of a meter.
         judged_on: a kind of device: where a run has comparisons on one, those on others do not count.
         any_of: whether one comparison that agrees is enough ("can be"); otherwise all must agree.
         notes: what a reader of the verdict should consider.

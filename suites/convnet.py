@@ -22,7 +22,10 @@ suite = Suite("convnet", "Training and inference steps of small convolutional ne
 Network = Callable[[], nn.Module]
 EAGER = ("eager",)
 FP32_FIRST = Axis(
-    quick=["fp32"], default=["tf32"], full=["bf16"], on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"])}
+    quick=["fp32"],
+    default=["tf32"],
+    full=["bf16", "bf16-pure"],
+    on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"], full=["bf16-pure"])},
 )
 
 # As in torchduet.suites.mlp: rounding turns units on or off near zero; here it also changes which of four is greatest.

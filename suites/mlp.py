@@ -23,11 +23,24 @@ Scaler = torch.amp.GradScaler | None
 MODES = Axis(quick=["eager", "compile"], default=["compile-model", "reduce-overhead", "graph"])
 MODES_LATER = Axis(quick=["eager"], default=["compile-model"], full=["compile"])
 LAST = Axis(quick=["eager"], full=["compile", "compile-model"])
-PRECISIONS = Axis(quick=["fp32", "bf16", "tf32"], default=["fp16"])
-EVALUATED = Axis(quick=["fp32"], default=["tf32"], full=["bf16", "fp16"])
-PRECISIONS_LATER = Axis(
-    quick=["fp32"], default=["tf32"], full=["bf16"], on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"])}
+# fp16-pure is for inference on GPUs. Without a scaled loss small gradients are zero in fp16, and so is Adam's epsilon
+# of 1e-8, by which it then divides; and CPUs without instructions for fp16 take many times as long as in fp32.
+PRECISIONS = Axis(quick=["fp32", "bf16", "tf32"], default=["fp16", "bf16-pure"])
+EVALUATED = Axis(
+    quick=["fp32"],
+    default=["tf32"],
+    full=["bf16", "bf16-pure", "fp16"],
+    on={"cuda": Axis(quick=["fp32"], default=["tf32", "bf16", "bf16-pure"], full=["fp16", "fp16-pure"])},
 )
+PRECISIONS_LATER = Axis(
+    quick=["fp32"],
+    default=["tf32"],
+    full=["bf16", "bf16-pure"],
+    on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32", "bf16-pure"])},
+)
+ON_CUDA = {"cuda": Axis(quick=["fp32", "bf16"], default=["tf32", "bf16-pure"], full=["fp16-pure"])}
+EVALUATED_SOON = Axis(quick=["fp32"], default=["tf32", "bf16", "bf16-pure"], on=ON_CUDA)
+EVALUATED_LATER = Axis(quick=["fp32"], default=["tf32"], full=["bf16", "bf16-pure"], on=ON_CUDA)
 
 # Rounding to p bits turns a ReLU on or off where its input is within 2**-p of zero: about that share of
 # the units, and so about the square root of it of a gradient's norm, per layer of ReLUs (bf16: 0.06,
@@ -159,7 +172,7 @@ def train_784_512_512_10(
     inputs=wide_inputs,
     axes={"batch": Axis(default=[32], full=[512], on={"cuda": Axis(full=[8192])})},
     modes=LAST,
-    precisions=PRECISIONS_LATER,
+    precisions=EVALUATED_SOON,
     cost=lambda batch: cost(batch, 784, 512, 512, 10, training=False),
 )
 def evaluate_784_512_512_10(
@@ -217,7 +230,7 @@ def train_by_hand(w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, x: Tensor, y: 
     inputs=by_hand_inputs,
     axes={"rows": Axis(default=[10_000], full=[60_000], on={"cuda": Axis(full=[60_000])})},
     modes=Axis(quick=["eager"], full=["compile"]),
-    precisions=PRECISIONS_LATER,
+    precisions=EVALUATED_LATER,
     cost=lambda rows: cost(rows, 784, 100, 10, training=False),
 )
 def evaluate_by_hand(
@@ -265,7 +278,7 @@ def train_10_100_1(
     inputs=regression_inputs,
     axes={"rows": Axis(default=[10_000], full=[2_000_000], on={"cuda": Axis(full=[2_000_000])})},
     modes=LAST,
-    precisions=PRECISIONS_LATER,
+    precisions=EVALUATED_LATER,
     cost=lambda rows: cost(rows, 10, 100, 1, training=False),
 )
 def evaluate_10_100_1(

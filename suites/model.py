@@ -9,14 +9,19 @@ from typing import Any
 import torch
 
 from torchduet.suites.authoring.signatures import POSITIONAL, check_axes, parameters_of
+from torchduet.suites.devices import ACCELERATOR
 from torchduet.suites.steps import backward_and_step
-from torchduet.suites.workload import Axis, Cost, Size, SuiteError
+from torchduet.suites.workload import PRECISIONS, PURE, Axis, Cost, Size, SuiteError
 
 STATE_TOLERANCE = {
     "bf16": 0.15,
     "tf32": 0.05,
     "fp16": 0.05,
 }  # of gradients: see torchduet.suites.mlp.GRADIENT_TOLERANCE
+AUTOCAST = tuple(name for name in PRECISIONS if name not in PURE)
+# For the reasons of torchduet.suites.mlp, fp16-pure is for inference on accelerators.
+TRAINED = Axis(quick=AUTOCAST, full=["bf16-pure"])
+INFERRED = Axis(quick=AUTOCAST, full=["bf16-pure"], on={ACCELERATOR: Axis(quick=AUTOCAST, full=PURE)})
 BATCH = "batch"
 TARGETS = ("label", "target", "positions")  # parts of the names of what a module of transformers computes its loss from
 

@@ -30,12 +30,14 @@ BUILT_IN = (
     "generative",
     "speech",
     "distributed",
+    "compiling",
 )
 
 # What most users decide by comes first: steps of training, then what they consist of, then what surrounds them.
 RELEVANCE = (
     *("mlp", "matmul", "attention", "transformers", "distributed", "convnet", "vision", "training", "optim"),
-    *("tensor_ops", "einsum", "recurrent", "autograd", "dataloader", "generative", "speech", "export", "logging"),
+    *("tensor_ops", "compiling", "einsum", "recurrent", "autograd", "dataloader", "generative", "speech", "export"),
+    "logging",
 )
 
 # What a suite's workloads import beside torch, seconds of it: processes from which workers are forked import it once.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 from torchduet.suites.authoring.details import check_details, check_implementations, check_name, check_tolerance
+from torchduet.suites.authoring.each import check_each
 from torchduet.suites.authoring.ranks import check_ranks
 from torchduet.suites.authoring.signatures import check_inputs, explained
 from torchduet.suites.authoring.sizes import check_sizes
@@ -49,6 +50,7 @@ class Details(TypedDict, total=False):
     fresh: bool
     call_seconds: float | Callable[..., float]
     memory: bool
+    each: str
 
 
 class Suite:
@@ -147,11 +149,12 @@ class Suite:
         steps.check_functions(where, make, data, loss, optimizer)
         details["axes"] = axes = steps.axes_of(where, data, batch, details.get("axes", {}))
         details.setdefault("modes", ("eager", "compile-model", "compile"))
-        details.setdefault("precisions", PRECISIONS)
+        trained: Details = {"precisions": details.get("precisions", steps.TRAINED)}
+        details.setdefault("precisions", steps.INFERRED)
         details.setdefault("cost", steps.cost_of(axes))
         smallest = {axis: _axis(where, axis, values, on=True).up_to("full")[0] for axis, values in axes.items()}
         if steps.has_loss(where, data, loss, smallest):
-            training: Details = {"about": f"Training step of {name}", "observe": steps.state, **details}
+            training: Details = {"about": f"Training step of {name}", "observe": steps.state, **details, **trained}
             training.setdefault("tolerance", steps.STATE_TOLERANCE)
             step = {"step": steps.training_step(loss)}
             inputs = steps.inputs(make, data, loss, optimizer or AdamW)
@@ -212,6 +215,7 @@ class Suite:
             fresh=details.get("fresh", False),
             call_seconds=details.get("call_seconds", 0.0),
             memory=details.get("memory", False),
+            each=details.get("each", ""),
         )
         for argument, given, known in (
             ("modes", workload.modes.everywhere(), MODES),
@@ -231,6 +235,7 @@ class Suite:
         for count in workload.workers.up_to("full") if workload.workers else ():
             if count not in CORES and not (type(count) is int and count >= 0):
                 raise SuiteError(f"{where}: workers has {count!r}; use whole numbers from 0, {' or '.join(CORES)}")
+        check_each(workload, where)
         check_ranks(workload, where)
         check_sizes(workload, where)
         self.workloads[name] = workload

@@ -21,10 +21,15 @@ from torchduet.suites.cpus import cores as cores
 from torchduet.suites.cpus import usable_cpus as usable_cpus
 from torchduet.suites.devices import DEVICES, HOST, is_host, own_of
 
-COMPILED = ("compile", "compile-model", "reduce-overhead", "max-autotune")  # modes with torch.compile
+OF_MODELS = ("compile-model", "compile-regions")  # modes that compile modules among the arguments, not the function
+DYNAMIC = {"compile-dynamic": True, "compile-static": False}  # mode → torch.compile's dynamic=; None in other modes
+OPTIMIZING = ("reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")  # torch.compile's mode=
+COMPILED = ("compile", *OF_MODELS, *OPTIMIZING, *DYNAMIC)  # modes with torch.compile
 MODES = ("eager", *COMPILED, "graph")
-IMPLIED = ("reduce-overhead", "max-autotune")  # modes of every workload that can be compiled, if --mode names them
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+GRAPHED = ("reduce-overhead", "max-autotune")  # modes in which inductor captures CUDA graphs
+IMPLIED = (*OPTIMIZING, *DYNAMIC)  # modes of every workload that can be compiled, if --mode names them
+PURE = ("bf16-pure", "fp16-pure")  # precisions to which the inputs themselves are converted, without autocast
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16", *PURE)
 SAMPLES = "samples"
 DEVICE = "device"  # a parameter of call_seconds=
 RANKS = "ranks"  # a parameter of inputs=, shard=, joint= and cost=
@@ -64,7 +69,7 @@ class Cost:
 
     Attributes:
         flops: floating-point operations (a multiply-add counts as two).
-        bytes: bytes that must be read and written, each operand once.
+        bytes: bytes that must be read and written, each operand once, in float32: in a pure precision half of them.
         samples: training or inference samples processed.
         unit: what is counted in samples, in the plural, such as ``"tokens"``.
         message: bytes of a collective, as nccl-tests counts them: of the larger of what a rank gives and gets.
@@ -130,7 +135,8 @@ class Workload:
             is the reference.
         axes: size axes; a combination's tier is the highest among its values. ``on=`` of an :class:`Axis` gives the
             sizes of a kind of device.
-        modes, precisions: the variants that make sense, with the tier of each; ``on=`` as for a size.
+        modes, precisions: the variants that make sense, with the tier of each; ``on=`` as for a size. In ``bf16-pure``
+            and ``fp16-pure`` every floating-point tensor of the inputs is of that type, and nothing is autocast.
         devices: the kinds of devices on which it can run; ``"accelerator"`` means all but the CPU.
         workers: numbers of DataLoader workers, whole numbers, ``"cores"`` or ``"2x cores"``; None if it has
             no such knob.
@@ -158,6 +164,9 @@ class Workload:
             ``device`` gets the kind of device, ``"cpu"`` where the CPU is among the family's.
         memory: whether the peak of memory allocated by a call is measured, in a pass of its own; with ``ranks`` that
             of its setup and two calls, in each process.
+        each: the name of an argument that is a list: the functions are called with each of its items in turn, such as
+            batches of unequal sizes, and the list of results is the result of a call. Each size may be compiled when
+            it is first visited; these calls are recorded one by one, and recompilations are counted.
         captured: names of what the functions read beside their arguments. ``inputs`` returns these values after the
             arguments, and each implementation's ``bind`` makes its function of them.
     """
@@ -186,6 +195,7 @@ class Workload:
     fresh: bool = False
     call_seconds: float | Callable[..., float] = 0.0
     memory: bool = False
+    each: str = ""
     captured: tuple[str, ...] = ()
 
     def split(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

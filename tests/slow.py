@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _AGREE, _BF16 = "test_every_implementation_agrees_with_float64", "test_bf16_is_within_its_tolerance"
+_PURE = "test_pure_bf16_is_within_its_tolerance"
 _OF_SECONDS = (  # workloads that take seconds at their smallest size
     *("dataloader.options", "dataloader.train_epoch", "export.infer", "generative.discriminator_step"),
+    *("export.infer_compiled", "export.start_compiled"),
     *("mlp.train_784_4096_4096_10", "recurrent.infer_gru", "recurrent.infer_lstm", "recurrent.train_lstm"),
     *("speech.train_wav2vec2", "training.epoch", "training.to_accuracy", "transformers.decode_attention"),
     *(
@@ -29,6 +31,12 @@ _OF_SECONDS_IN_BF16 = (
     *("mlp.train_784_4096_4096_10", "speech.train_wav2vec2", "training.to_accuracy", "transformers.fine_tune"),
     *("transformers.fine_tune_dropout", "vision.infer_classifier", "vision.train_classifier", "vision.train_vgg"),
     *("vision.train_yolo", "vision.train_yolos"),
+)
+_OF_SECONDS_IN_PURE_BF16 = (
+    *("convnet.train_resnet", "mlp.train_784_4096_4096_10", "recurrent.infer_gru"),
+    *("recurrent.infer_lstm", "recurrent.train_gru", "recurrent.train_lstm", "transformers.fine_tune_dropout"),
+    *("transformers.fine_tune_head", "transformers.padding", "vision.infer_classifier", "vision.train_classifier"),
+    "vision.train_vgg",
 )
 
 _OF_A_RANK = "test_a_fault_of_a_rank_costs_its_family_or_less_in_bounded_time"
@@ -168,6 +176,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_without_a_gpu_the_kernels_are_skipped_with_the_reason_and_the_others_are_checked",
         "test_the_triton_kernel_computes_the_same_in_tritons_interpreter",
     ),
+    "bench/test_warm_starts.py": ("test_a_run_records_cold_and_warm_starts",),
     "browser/test_accessibility.py": ("test_axe_finds_no_violation[2:]",),
     "browser/test_cards.py": (
         "test_cards_fit_and_run_nothing_and_axe_finds_no_violation[2:]",
@@ -317,6 +326,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "reports/test_compare_visits.py": ("test_runs_of_the_same_code_raise_no_alarm[1:]",),
     "reports/test_history_command.py": ("test_charts_of_a_second_process_are_those_drawn_here",),
     "reports/test_journal.py": ("test_rendering_it_loads_no_more_of_what_measures_than_rendering_a_run",),
+    "suites/test_aot_inductor.py": ("test_a_package_computes_what_the_model_does_and_starts_from_a_copy",),
     "suites/test_data.py": (
         "test_the_option_is_checked_before_anything_is_measured",
         "test_the_option_reaches_the_worker_and_the_record",
@@ -338,6 +348,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "suites/test_suites.py": (
         *(f"{_AGREE}[{name}]" for name in _OF_SECONDS),
         *(f"{_BF16}[{name}]" for name in _OF_SECONDS_IN_BF16),
+        *(f"{_PURE}[{name}]" for name in _OF_SECONDS_IN_PURE_BF16),
     ),
     "test_gpu_sessions.py": ("test_these_files_are_collected_without_what_other_tests_need",),
     "test_platforms.py": (

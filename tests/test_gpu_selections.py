@@ -93,8 +93,8 @@ def test_the_script_compares_copies_of_two_products_in_each_precision() -> None:
     cases = selected(given(calls()[0]))
     assert {case.family for case in cases} == {"matmul.square[n=1024]", "matmul.square[n=2048]"}
     assert {case.device for case in cases} == {"cuda"}
-    assert variants(cases) == {"eager-fp32", "eager-tf32", "eager-bf16", "eager-fp16"}
-    assert len(cases) == 8
+    assert variants(cases) == {"eager-fp32", "eager-tf32", "eager-bf16", "eager-fp16", "eager-bf16-pure"}
+    assert len(cases) == 10
 
 
 def test_the_scripts_quick_run_profiles_a_product_in_each_precision() -> None:

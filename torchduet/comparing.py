@@ -53,7 +53,8 @@ def compare(
             axes by name (and ``device``, if it has such a parameter) and returns them as a tuple.
         axes: name → sizes, for ``inputs=make``.
         mode: ``eager``, ``compile`` and the other modes of ``--mode``.
-        precision: ``fp32`` (strict), ``tf32``, ``bf16``, ``fp16`` (autocast).
+        precision: ``fp32`` (strict), ``tf32``, ``bf16``, ``fp16`` (autocast), ``bf16-pure``, ``fp16-pure`` (the inputs,
+            and what the functions capture, are converted).
         device: ``cpu``, ``cuda``, …; default: that of the inputs, which are moved otherwise.
         baseline: name of the function that the others are compared with (default: the last).
         budget: time for all, such as ``"5s"``, beyond compilation (default: 3 s for two cases, for each size).

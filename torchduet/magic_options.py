@@ -40,7 +40,7 @@ OPTIONS = (
     Option("t", "SHARE", "threshold", "differences up to this are *same*; default `2%`"),
     Option("n", "N", "threads", "intra-op threads of PyTorch", int),
     Option("m", "LIST", "mode", "`eager`, `compile`, …: each side in each of them", _list),
-    Option("p", "LIST", "precision", "`fp32`, `bf16`, `tf32`, `fp16`", _list),
+    Option("p", "LIST", "precision", "`fp32`, `bf16`, `tf32`, `fp16`, `bf16-pure`, `fp16-pure`", _list),
     Option("d", "LIST", "device", "`cpu`, `cuda`, …: where inputs are moved", _list),
     Option("B", "NAME", "baseline", "the side that others are compared with; default: the last"),
     Option("k", "WORD=VALUE", "", "any other keyword of `compare`, such as `-k deterministic=False`; may be repeated"),

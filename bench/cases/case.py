@@ -178,7 +178,8 @@ class Family:
         """The cases with which ``case`` is compared: the reference, then each case that differs in one knob.
 
         Yields (knob, case): ``("reference", …)`` first; then, for every knob that differs from the reference's
-        setting, the case with only that knob at the reference's setting, if it is in the family. A copy is compared
+        setting, the case with only that knob at the reference's setting, if it is in the family, and the one with the
+        other setting that the knob names, such as autocast for a pure precision. A copy is compared
         with its original only: ``("twin", …)``. A case that communicates is compared with the one of the same settings
         that does not: ``("communication", …)``; the latter computes something else, and is compared with its like only.
         """
@@ -193,9 +194,12 @@ class Family:
             without = (other for other in self.cases if other.role == PART and not other.copy_number)
             yield from ((COMMUNICATION, other) for other in without if _alike(case, other))
         for knob in KNOBS:
-            baseline = self.reference.setting(knob.name)
-            if case.setting(knob.name) != baseline and not (knob.name == IMPLEMENTATION and case.role == PART):
-                neighbour = case.with_settings({knob.name: baseline})
+            own, baseline = case.setting(knob.name), self.reference.setting(knob.name)
+            if own == baseline or (knob.name == IMPLEMENTATION and case.role == PART):
+                continue
+            other = knob.also_against.get(str(own), baseline)
+            for setting in dict.fromkeys((baseline, other)):
+                neighbour = case.with_settings({knob.name: setting})
                 if neighbour in self.cases:
                     yield knob.name, neighbour
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.record.schema import (
@@ -18,6 +18,7 @@ from torchduet.bench.record.schema import (
     StopReason,
     SustainedRecord,
 )
+from torchduet.bench.record.schema.bounds import Count, Positive
 from torchduet.bench.record.telemetry import Telemetry
 
 SEED = 20_230_315  # an arbitrary fixed number, so that the inputs of a run can be reproduced
@@ -117,6 +118,25 @@ class Profiled:
 
     records: dict[Case, ProfileRecord] = field(default_factory=dict)
     errors: dict[Case, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FirstCallTask:
+    """A case whose first call a new process takes: ``task`` has no other. ``cache`` is the folder of compiled code."""
+
+    task: Task
+    cache: str
+
+
+class FirstCallTaken(TypedDict):
+    """The first call in a new process; numbers are of graphs."""
+
+    seconds: Positive
+    hits: Count  # loaded from inductor's cache
+    misses: Count  # compiled, as its cache did not have them
+    uncached: Count  # compiled, as it keeps them in no cache
+    traced: Count  # traced by AOTAutograd, as its cache did not have them or keeps none of them
+    kept: Count  # that AOTAutograd has put into its cache
 
 
 @dataclass(frozen=True)

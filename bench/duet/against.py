@@ -6,21 +6,22 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.duet.duet import Duet
+from torchduet.bench.duet.knobs.gpu import check_on_gpu
+from torchduet.bench.duet.knobs.options import add_options as add_options
 from torchduet.bench.duet.measuring import BUDGET, MODES, DuetMeasuring
-from torchduet.bench.duet.processes import SideError
+from torchduet.bench.duet.processes import IgnoredError, SideError
 from torchduet.bench.duet.revision.revision import Revision, new_module, summary
 from torchduet.bench.duet.revision.selection import Chosen, choose
 from torchduet.bench.duet.revision.worktree import several
 from torchduet.bench.duet.sides import Sides, sides
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.temporary import RunFolder
-from torchduet.bench.plan.options import OptionError, Options
+from torchduet.bench.plan.options import NO_CASE, OptionError, Options
 from torchduet.bench.received.cleaned import cleaned_text
 from torchduet.bench.record.duets import gate
 from torchduet.bench.record.duets.words import controls, factor_table, headline, memory_lines, stages
@@ -33,55 +34,6 @@ from torchduet.percent import share_of
 from torchduet.suites.registry import BUILT_IN
 from torchduet.suites.workload import COMPILED
 
-OPTIONS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
-    (
-        "--against",
-        "PYTHON",
-        {},
-        "another interpreter, e.g. ../other/.venv/bin/python: every case is timed in both, block by block in "
-        "alternation (default: none; it needs torch and numpy only)",
-    ),
-    (
-        "--against-env",
-        "NAME=VALUE",
-        {"action": "append"},
-        "compare this interpreter with itself with that environment variable set; may be repeated (default: none)",
-    ),
-    (
-        "--against-rev",
-        "REV",
-        {},
-        "compare the files of a git repository, which --suite FILE is in, with those of that revision, or of its merge "
-        "base with HEAD (default: none)",
-    ),
-    ("--against-exact", "", {"action": "store_true"}, "with --against-rev: the revision itself, not its merge base"),
-    (
-        "--build",
-        "",
-        {"action": "store_true"},
-        "with --against-rev: build the package of the revision by pip or uv, for one with compiled parts; this runs "
-        "its build",
-    ),
-    (
-        "--only-changed",
-        "",
-        {"action": "store_true"},
-        "with --against-rev: only workloads that import a changed file, and two others as controls",
-    ),
-    (
-        "--fail-on",
-        "LIST",
-        {},
-        "of a duet: exit with 1 if any case is slower, unclear, or needs more memory, e.g. slower,memory; with 3 if "
-        "no verdict is possible (default: none)",
-    ),
-    (
-        "--threshold",
-        "SHARE",
-        {},
-        "of a duet: a change must exceed this to matter, e.g. 5%% (default: 2%%)",
-    ),
-)
 OF_REVISIONS = ("--against-exact", "--build", "--only-changed")
 
 
@@ -102,13 +54,6 @@ class DuetOptions:
     only_changed: bool = False
 
 
-def add_options(group: pytest.OptionGroup) -> None:
-    """Add the options of a duet; one that names a side makes the run a duet."""
-    for name, metavar, details, text in OPTIONS:
-        metavars = {"metavar": metavar} if metavar else {}
-        group.addoption(name, **metavars, help=text, **{"default": None, **details})
-
-
 def duet_options(config: pytest.Config) -> DuetOptions | None:
     """The two sides that are compared, and how; None if this run is no duet.
 
@@ -116,12 +61,13 @@ def duet_options(config: pytest.Config) -> DuetOptions | None:
         OptionError: a side that cannot be used, or an option without the one that it belongs to.
     """
     python, env, rev = (config.getoption(name) for name in ("against", "against_env", "against_rev"))
+    given = config.getoption("against_setting") or ()
     fail_on, threshold = config.getoption("fail_on"), config.getoption("threshold")
     if rev is None:
         for name in OF_REVISIONS:
             if config.getoption(name.removeprefix("--").replace("-", "_")):
                 raise OptionError(f"{name}: belongs to --against-rev REV, which names the base: give it, too")
-    if python is None and env is None and rev is None:
+    if python is None and env is None and rev is None and not given:
         for name, value in (("--fail-on", fail_on), ("--threshold", threshold)):
             if value is not None:
                 raise OptionError(
@@ -134,7 +80,8 @@ def duet_options(config: pytest.Config) -> DuetOptions | None:
     folder = RunFolder()
     config.add_cleanup(folder.cleanup)
     exact, built, only_changed = (bool(config.getoption(name)) for name in ("against_exact", "build", "only_changed"))
-    both = sides(python, env, rev, config.getoption("suite"), Path(folder.name) / "revision", exact=exact, built=built)
+    base = Path(folder.name) / "revision"
+    both = sides(python, env, rev, config.getoption("suite"), base, given=given, exact=exact, built=built)
     return DuetOptions(both, share, grounds, only_changed)
 
 
@@ -163,11 +110,13 @@ def adapted(options: Options, budget: str | None) -> Options:
     """
     if options.self_check:
         raise OptionError("--aa measures the suite against itself, --against one interpreter against another: give one")
-    for option, given in (("--energy", options.energy), ("--headroom", options.headroom), ("--cache", options.cold)):
-        if given:
-            raise OptionError(f"{option} cannot be combined with --against: leave one of them out")
+    given = {"energy": options.energy, "headroom": options.headroom, "cache": options.cold}
+    for option, value in {**given, "warm-start": options.warm_start}.items():
+        if value:
+            raise OptionError(f"--{option} cannot be combined with --against: leave one of them out")
     return replace(
         options,
+        warm_start=NO_CASE,
         asked={"mode": MODES, **options.asked},
         budget_seconds=BUDGET[options.tier] if budget is None else options.budget_seconds,
     )
@@ -195,12 +144,15 @@ def measuring(
     duet.threads = settings.threads
     duet_measuring = DuetMeasuring(settings, launcher, progress, run_clock, duet, asked.threshold)
     if not settings.selecting_only:
+        check_on_gpu(asked.sides.base, settings.selection.devices())
         try:
             duet.pool.start()
             duet_measuring.meet()
             if asked.sides.revision is not None:
                 duet_measuring.imported, warning = own_files(duet, asked.sides.revision, options.suites or ())
                 progress.warnings += warning
+        except IgnoredError as error:
+            raise OptionError(str(error)) from None
         except SideError as error:
             raise OptionError(f"--against: {error}") from None
     return duet_measuring

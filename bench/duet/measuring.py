@@ -241,7 +241,7 @@ class DuetMeasuring(Measuring):
                 "python_version": facts.python,
                 "torch": facts.torch,
                 "cuda": facts.cuda,
-                "env": [f"{name}={value}" for name, value in side.env],
+                "env": [f"{name}={value}" for name, value in (*side.env, *side.settings)],
                 "rev": side.commit,
                 "uncommitted files": side.state,
             }

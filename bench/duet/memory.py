@@ -9,9 +9,9 @@ from functools import partial
 from torchduet.bench.passes.operators_and_memory import peak_memory
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
 from torchduet.bench.timing.timed_case import TimedCase
-from torchduet.suites.workload import IMPLIED
+from torchduet.suites.workload import GRAPHED
 
-WITHOUT = (*IMPLIED, "graph")  # modes whose memory was allocated when they were captured
+WITHOUT = (*GRAPHED, "graph")  # modes whose memory was allocated when they were captured
 
 
 def peaks(runs: Mapping[int, TimedCase]) -> dict[str, int]:

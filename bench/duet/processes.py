@@ -43,6 +43,10 @@ class SideError(Exception):
     """A side that cannot be used; the message says why."""
 
 
+class IgnoredError(SideError):
+    """A side on which an option has no effect; the message begins with the option."""
+
+
 def link_packages(folder: Path) -> Path:
     """A folder that has only this package, so that the other side imports nothing else that is installed here."""
     inner = folder / "torchduet"
@@ -109,6 +113,8 @@ class Server:
             hello = sides.decoded(line, sides.Hello)
             if "error" in hello:
                 raise SideError(f"{python} {' '.join(hello['error'].split())[:MAX_REASON]}")
+            if "refused" in hello:
+                raise IgnoredError(" ".join(hello["refused"].split())[:MAX_REASON])
             if hello.get("protocol") != VERSION:
                 theirs = hello.get("protocol", "without a number")
                 raise SideError(f"{python} has protocol {theirs}, this Torchduet has {VERSION}")

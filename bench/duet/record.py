@@ -33,6 +33,8 @@ def side_record(side: Side, facts: Facts, label: str, imported: Mapping[str, str
         env=dict(side.env),
         rev=side.rev,
     )
+    if side.settings:
+        record["settings"] = dict(side.settings)
     if side.commit is not None:
         record["commit"] = side.commit
     if side.uncommitted is not None:

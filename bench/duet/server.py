@@ -36,7 +36,10 @@ def main(descriptor: int) -> None:
 
 
 def describe() -> Message:
-    """The versions in this interpreter (``torch``, ``python``, …), or ``error``: why it cannot be a side."""
+    """The versions in this interpreter (``torch``, ``python``, …).
+
+    Or ``error``: why it cannot be a side; or ``refused``: which option has no effect on it, and why.
+    """
     try:
         import numpy  # noqa: F401
         import torch
@@ -50,7 +53,10 @@ def describe() -> Message:
         return {"error": f"has torch {torch.__version__}, which is too old: {oldest} or newer is needed"}
     try:
         import torchduet.bench.duet.worker
+        from torchduet.bench.duet.knobs.in_force import begin
 
+        if (why := begin()) is not None:
+            return {"refused": why}
         if os.environ.get(PRELOAD_COMPILER) == "1":
             import torchduet.bench.workers.preload  # noqa: F401
         else:

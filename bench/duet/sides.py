@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from torchduet.bench.duet.knobs.in_force import written
+from torchduet.bench.duet.knobs.settings import settings
+from torchduet.bench.duet.knobs.variables import check_variables
 from torchduet.bench.duet.revision.revision import Revision, revision
 from torchduet.bench.plan.options import OptionError
 
@@ -30,6 +33,7 @@ class Side:
         uncommitted: how many files differ from it; None where that is not known.
         state: a digest of these files.
         own: environment variables that let this side import its own files.
+        settings: settings of PyTorch that this side alone has, see :mod:`torchduet.bench.duet.knobs.settings`.
     """
 
     python: str
@@ -41,10 +45,11 @@ class Side:
     uncommitted: int | None = field(default=None, compare=False)
     state: str | None = field(default=None, compare=False)
     own: Mapping[str, str] = field(default_factory=dict, compare=False)
+    settings: tuple[tuple[str, str], ...] = ()
 
     def environment(self, common: Mapping[str, str]) -> dict[str, str]:
         """The environment of this side's processes."""
-        return {**os.environ, **common, **self.own, **dict(self.env)}
+        return {**os.environ, **common, **self.own, **dict(self.env), **written(self.env, self.settings)}
 
     def threads(self, default: int) -> int:
         """Intra-op threads: as its own environment sets them, else ``default``."""
@@ -53,9 +58,10 @@ class Side:
     def words(self, torch: str, other: Side, other_torch: str) -> str:
         """How it differs from the other side, in a few words: ``torch 2.12.0``."""
         parts = [f"torch {torch}"] if torch != other_torch else []
-        parts += [f"{name}={value}" for name, value in self.env]
-        if other.env and not self.env:
-            parts.append("without " + " ".join(name for name, _ in other.env))
+        mine, theirs = (*self.env, *self.settings), (*other.env, *other.settings)
+        parts += [f"{name}={value}" for name, value in mine]
+        if theirs and not mine:
+            parts.append("without " + " ".join(name for name, _ in theirs))
         if self.rev or other.rev:
             parts.append(self._as_they_are() if self.rev is None else self.revision)
         if not parts and self.python != other.python:
@@ -98,6 +104,7 @@ def sides(
     suites: Sequence[str] | None,
     folder: Path,
     *,
+    given: Sequence[str] = (),
     exact: bool = False,
     built: bool = False,
 ) -> Sides:
@@ -105,18 +112,20 @@ def sides(
 
     Args:
         folder: where the files of a revision are written.
+        given: settings of PyTorch, ``NAME=VALUE``.
         exact: compare with the revision itself, not with its merge base with HEAD.
         built: build the package of the revision.
 
     Raises:
-        OptionError: the interpreter, the variable or the revision cannot be used.
+        OptionError: the interpreter, the variable, the setting or the revision cannot be used.
     """
     if not hasattr(os, "fork"):
         raise OptionError("--against: needs fork, which this system does not have")
     base = sys.executable if python is None else interpreter(python)
-    variables = tuple(variable(text) for text in env or ())
+    variables, own = tuple(variable(text) for text in env or ()), settings(given)
+    check_variables(variables, os.environ)
     if rev is None:
-        return Sides(Side(base, variables), Side(sys.executable))
+        return Sides(Side(base, variables, settings=own), Side(sys.executable))
     found = revision(rev, suites or (), folder, exact=exact, built=built, python=base)
     return Sides(
         Side(
@@ -127,6 +136,7 @@ def sides(
             found.working,
             found.base.commit,
             own=found.environment,
+            settings=own,
         ),
         Side(
             sys.executable,

@@ -19,9 +19,9 @@ from torchduet.bench.cases.case import Case, Family, workload_of
 from torchduet.bench.cases.exchange import CaseResult, Extras, PilotTask, Task
 from torchduet.bench.duet.cores import free_children, keep, spread
 from torchduet.bench.duet.handover import Turns
+from torchduet.bench.duet.knobs.in_force import refused
 from torchduet.bench.duet.order import COMPILER, restored
 from torchduet.bench.duet.own_process import blocked_in_new_threads, computes_on, cpu, has_children
-from torchduet.bench.duet.revision.imported import refused_imports
 from torchduet.bench.duet.revision.importing import import_suites
 from torchduet.bench.duet.stages import SideStages
 from torchduet.bench.host import suspension
@@ -163,9 +163,9 @@ class Timed:
             if (broken := self._stages.broken) is not None:
                 self._leave_out_others(broken)
                 break
-        if (refused := refused_imports()) is not None:
+        if (why := refused()) is not None:
             for result in self.results.values():
-                result.error = refused
+                result.error = why
         return list(map(_prepared, self.results.values()))
 
     def _leave_out_others(self, broken: Case) -> None:

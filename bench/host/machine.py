@@ -53,7 +53,7 @@ class Gpu:
         if self.amd:
             lacking["tf32"] = f"{TF32_NEEDS}; this one is AMD's"
         elif self.capability < (8, 0):
-            lacking |= {"tf32": TF32_NEEDS + has, "bf16": BF16_NEEDS + has}
+            lacking |= {"tf32": TF32_NEEDS + has, **dict.fromkeys(("bf16", "bf16-pure"), BF16_NEEDS + has)}
         not_compiled = self.no_compiler if self.triton else NO_TRITON
         return lacking | dict.fromkeys(COMPILED if not_compiled else (), not_compiled)
 

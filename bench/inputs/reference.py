@@ -1,4 +1,4 @@
-"""Copies of a workload's inputs for the reference: in float64, with the same sharing and structure."""
+"""Copies of a workload's inputs, with the same sharing and structure: as they are, in float64, or in another type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from torchduet.bench.inputs.graph import children, is_iterator, is_wrapper, walk
+from torchduet.bench.inputs.graph import children, is_iterator, is_wrapper, moments_in, walk
 from torchduet.bench.inputs.memory import has_storage
 
 CPU = torch.device("cpu")
@@ -33,11 +33,19 @@ def to_reference(inputs: Sequence[Any], device: torch.device = CPU) -> tuple[Any
     return duplicate(inputs, upcast=device)
 
 
-def duplicate(inputs: Sequence[Any], *, upcast: torch.device | None = None) -> tuple[Any, ...]:
-    """A deep copy of ``inputs``: as they are, or in float64 on the device ``upcast``.
+def converts(dtype: torch.dtype) -> bool:
+    """Whether a pure precision converts tensors of this type: real numbers, but those of float8, which have scales."""
+    return dtype.is_floating_point and dtype.itemsize > 1
+
+
+def duplicate(
+    inputs: Sequence[Any], *, upcast: torch.device | None = None, dtype: torch.dtype | None = None
+) -> tuple[Any, ...]:
+    """A deep copy of ``inputs``: as they are, in float64 on the device ``upcast``, or with real numbers in ``dtype``.
 
     Unlike :func:`copy.deepcopy` it copies compressed sparse tensors, results of operators, and generators of random
-    numbers.
+    numbers. The counters of optimisers, single numbers in float32 whatever the parameters are, are not converted to
+    ``dtype``: in half precision they would stop counting.
     """
     memo: dict[int, Any] = {}
     tensors, optimizers = [], []
@@ -51,7 +59,9 @@ def duplicate(inputs: Sequence[Any], *, upcast: torch.device | None = None) -> t
             memo[id(value)] = own.set_state(value.get_state()) if own.device == value.device else own
         elif isinstance(value, torch.device) and upcast:
             memo[id(value)] = upcast
-    memo |= {id(tensor): copied for tensor, copied in _copies(tensors, upcast)}
+    counters = {id(tensor) for tensor in tensors if not tensor.dim()} & moments_in(inputs) if dtype else set()
+    converted = [tensor for tensor in tensors if id(tensor) not in counters]
+    memo |= {id(tensor): copied for tensor, copied in _copies(converted, upcast, dtype)}
     try:
         known = dict(memo)
         copied = copy.deepcopy(tuple(inputs), known)
@@ -92,7 +102,9 @@ def _shared(inputs: Sequence[Any]) -> dict[int, Any]:
     return shared
 
 
-def _copies(tensors: Sequence[Tensor], upcast: torch.device | None) -> list[tuple[Tensor, Tensor]]:
+def _copies(
+    tensors: Sequence[Tensor], upcast: torch.device | None, dtype: torch.dtype | None
+) -> list[tuple[Tensor, Tensor]]:
     """Each tensor with its copy; lazy parameters are left to ``copy.deepcopy``."""
     plain = [tensor for tensor in tensors if not nn.parameter.is_lazy(tensor)]
     by_storage: dict[tuple[int, torch.dtype], list[Tensor]] = {}
@@ -102,9 +114,9 @@ def _copies(tensors: Sequence[Tensor], upcast: torch.device | None) -> list[tupl
         if sharable and tensor.untyped_storage().nbytes():
             by_storage.setdefault((tensor.untyped_storage().data_ptr(), tensor.dtype), []).append(tensor)
         else:
-            copies[id(tensor)] = _converted(tensor.detach(), upcast)
+            copies[id(tensor)] = _converted(tensor.detach(), upcast, dtype)
     for views in by_storage.values():
-        copies.update(zip(map(id, views), _copied_views(views, upcast), strict=True))
+        copies.update(zip(map(id, views), _copied_views(views, upcast, dtype), strict=True))
     for tensor in plain:
         copied = copies[id(tensor)]
         if isinstance(tensor, nn.Parameter):
@@ -119,14 +131,14 @@ def _copies(tensors: Sequence[Tensor], upcast: torch.device | None) -> list[tupl
     return [(tensor, copies[id(tensor)]) for tensor in plain]
 
 
-def _copied_views(views: Sequence[Tensor], upcast: torch.device | None) -> list[Tensor]:
+def _copied_views(views: Sequence[Tensor], upcast: torch.device | None, dtype: torch.dtype | None) -> list[Tensor]:
     first = views[0]
     elements = first.untyped_storage().nbytes() // first.element_size()
     if len(views) == 1 and (first.is_contiguous() or elements > MAX_UNUSED * max(1, first.numel())):
-        return [_converted(first.detach(), upcast)]
+        return [_converted(first.detach(), upcast, dtype)]
     flat = torch.empty(0, dtype=first.dtype, device=first.device)
     flat.set_(first.untyped_storage(), 0, (elements,), (1,))
-    base = _converted(flat, upcast)
+    base = _converted(flat, upcast, dtype)
     copied = []
     for view in views:
         alias = base.as_strided(view.size(), view.stride(), view.storage_offset())
@@ -135,12 +147,12 @@ def _copied_views(views: Sequence[Tensor], upcast: torch.device | None) -> list[
     return copied
 
 
-def _converted(tensor: Tensor, upcast: torch.device | None) -> Tensor:
-    """A copy; in float64 on the device ``upcast`` where the layout allows it."""
-    if upcast is None or tensor.is_quantized or tensor.is_meta:
+def _converted(tensor: Tensor, upcast: torch.device | None, dtype: torch.dtype | None) -> Tensor:
+    """A copy; in float64 on the device ``upcast``, or in ``dtype``, where the layout and the type allow it."""
+    if tensor.is_quantized or tensor.is_meta or (upcast is None and not (dtype and converts(tensor.dtype))):
         return tensor.clone()
-    moved = tensor.to(upcast)  # before it is converted, as not every device has float64
-    dtype = wide(tensor.dtype)
+    moved = tensor if upcast is None else tensor.to(upcast)  # before it is converted: not every device has float64
     if moved.layout == torch._mkldnn:  # type: ignore[attr-defined]
         return moved.clone()
-    return moved.to(dtype) if moved.dtype != dtype else moved.clone() if moved is tensor else moved
+    other = wide(tensor.dtype) if dtype is None else dtype
+    return moved.to(other) if moved.dtype != other else moved.clone() if moved is tensor else moved

@@ -13,7 +13,7 @@ import torch
 from torchduet.bench.timing.callables import SPECIAL
 from torchduet.bench.timing.dynamo import Uncompiling
 from torchduet.suites.authoring.signatures import parameters_of
-from torchduet.suites.workload import COMPILED, SuiteError
+from torchduet.suites.workload import COMPILED, DYNAMIC, OF_MODELS, SuiteError
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,13 @@ def function_of(name: str, function: Callable[..., Any]) -> Function:
     original = Uncompiling._original(function)
     if original is function and not _is_compiled_in_place(function):
         return Function(_plain(function))
-    options = _options_in(function)
-    mode = next((mode for mode in COMPILED if mode != "compile-model" and options == _options_of(mode)), None)
+    options, dynamic = _options_in(function), _dynamic_of(function)
+    able = [mode for mode in COMPILED if mode not in OF_MODELS and DYNAMIC.get(mode) is dynamic]
+    mode = next((mode for mode in able if options == _options_of(mode)), None)
     if mode is None:
         raise SuiteError(
-            f"{name!r} is compiled with another backend, dynamic= or options of its own: give the function itself, and "
-            "mode=['eager', 'compile']"
+            f"{name!r} is compiled with another backend, dynamic= beside another mode, or options of its own: give the "
+            "function itself, and mode=['eager', 'compile']"
         )
     return Function(_plain(original), mode)
 
@@ -97,8 +98,6 @@ def _options_in(function: Any) -> Mapping[str, Any] | None:
     """Inductor's options that a compiled function changes; None where another backend compiles it."""
     if _is_compiled_in_place(function):
         function = function._compiled_call_impl
-    if _is_dynamic(function):
-        return None
     import torch._inductor.config as inductor
 
     config = getattr(function, "get_compiler_config", lambda: None)()
@@ -112,18 +111,21 @@ def _is_compiled_in_place(function: Any) -> bool:
     return isinstance(function, torch.nn.Module) and vars(function).get("_compiled_call_impl") is not None
 
 
-def _is_dynamic(function: Any) -> bool:
-    """Whether sizes were set to be dynamic, or not to be, which no mode says."""
+def _dynamic_of(function: Any) -> bool | None:
+    """Whether sizes were set to be dynamic, or not to be; None where that is left to PyTorch."""
+    if _is_compiled_in_place(function):
+        function = function._compiled_call_impl
     context = getattr(function, "dynamo_ctx", None)
     for cell in getattr(function, "__closure__", None) or ():
         with contextlib.suppress(ValueError):
             if hasattr(cell.cell_contents, "_dynamic"):
                 context = cell.cell_contents
-    return getattr(context, "_dynamic", None) is not None
+    dynamic: bool | None = getattr(context, "_dynamic", None)
+    return dynamic
 
 
 def _options_of(mode: str) -> Mapping[str, Any]:
-    if mode == "compile":
+    if mode == "compile" or mode in DYNAMIC:
         return {}
     from torch._inductor import list_mode_options
 

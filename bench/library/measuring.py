@@ -9,7 +9,7 @@ from torchduet.bench.cases.case import Family
 from torchduet.bench.cases.exchange import Task
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.library.launcher import CallerLauncher
-from torchduet.bench.plan.budget import Budget, call_seconds
+from torchduet.bench.plan.budget import MIN_SECONDS, Budget, call_seconds
 from torchduet.bench.plan.visits import BESIDE
 from torchduet.bench.record.journal_events import Began
 from torchduet.bench.record.schema import STARTING
@@ -88,8 +88,9 @@ class CallerMeasuring(Measuring):
         """Seconds so far that are beyond the budget."""
         return sum(self.progress.seconds[stage] for stage in ("compiling", STARTING))
 
-    def _task(self, family: Family, seconds: float) -> Task:
-        return replace(super()._task(family, seconds), patient=True, placements=PLACEMENTS)
+    def task_of(self, family: Family, seconds: float = MIN_SECONDS) -> Task:
+        """What a worker does of a family: no case of a program's own is too slow."""
+        return replace(super().task_of(family, seconds), patient=True, placements=PLACEMENTS)
 
     def visit(self) -> LaterVisit | None:
         """Visit a family again, as soon as the first fork server is ready.

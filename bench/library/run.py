@@ -23,7 +23,7 @@ from torchduet.bench.library.caller import measuring_here
 from torchduet.bench.library.described import Described
 from torchduet.bench.library.launcher import CallerLauncher, shared_launcher
 from torchduet.bench.library.measuring import CallerMeasuring
-from torchduet.bench.plan.options import OptionError, Options
+from torchduet.bench.plan.options import NO_CASE, OptionError, Options
 from torchduet.bench.plan.preflight import check_devices
 from torchduet.bench.plan.selection import Selection
 from torchduet.bench.record.contract import readable_run
@@ -128,6 +128,7 @@ def _measured(
     asked: dict[str, tuple[str | int, ...]] = {"device": described.devices}
     options = Options(
         tier="full",
+        warm_start=NO_CASE,
         asked=asked,
         suites=(launcher.source,),
         data=None,

@@ -18,7 +18,7 @@ from torchduet.bench.passes.operators_and_memory import count_operators, peak_me
 from torchduet.bench.record.schema import EnergyRecord
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
 from torchduet.bench.timing.timed_case import TimedCase
-from torchduet.suites.workload import IMPLIED, Workload
+from torchduet.suites.workload import GRAPHED, Workload
 
 BUSY_SECONDS = 0.03  # between two readings of the energy counter: a reading takes a fraction of a millisecond
 WAITING_TEST_DELAY = 2e-3
@@ -66,7 +66,7 @@ def _memory(run: TimedCase, result: CaseResult, workload: Workload, task: Task) 
         peak, result.reserved_bytes = (
             whole_peak(run) if whole else run.measure_call(partial(peak_memory, device=result.case.device))
         )
-        if result.case.mode not in (*IMPLIED, "graph"):  # their memory was allocated when they were captured
+        if result.case.mode not in (*GRAPHED, "graph"):  # their memory was allocated when they were captured
             result.peak_bytes = peak
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from torchduet.bench.cases.exchange import CeilingTask
+from torchduet.bench.record.knobs import PURE_SUFFIX
 from torchduet.bench.record.schema import CeilingRecord
 from torchduet.bench.timing.clock import Clock, DelayingClock
 from torchduet.bench.timing.device_registry import device_of
@@ -126,7 +127,7 @@ def measure_ceilings(task: CeilingTask) -> list[CeilingRecord]:
                 flops_per_second={
                     precision: matrix_product(device, precision, seconds)
                     for precision in task.precisions
-                    if precision in target.precisions
+                    if {precision, f"{precision}{PURE_SUFFIX}"} & {*target.precisions}
                 },
                 bytes_per_second={
                     str(size): memory_traffic(device, size, seconds)

@@ -77,8 +77,10 @@ def largest_batch(workload: Workload, case: Case) -> HeadroomRecord | None:
         allocator.empty_cache()
         allocator.reset_peaks()
         try:
-            inputs = tuple(workload.make(device, {**size, AXIS: number}))
-            convert(inputs, case)
+            inputs = convert(workload.make(device, {**size, AXIS: number}), case)
+            gc.collect()
+            allocator.empty_cache()
+            allocator.reset_peaks()  # what the inputs were made of is no part of what a call needs
             prepared = prepare(workload, case, inputs)
             with matmul_precision(case.precision):
                 for _ in range(2):  # an optimiser creates its state in the first

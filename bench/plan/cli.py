@@ -76,6 +76,14 @@ PROFILE = (
     "such as 'mlp.*'; takes time beyond the budget",
 )
 
+WARM_START = (
+    "--warm-start",
+    "WHAT",
+    "after all timing, take the first call of compiled cases again in new processes, with an empty and with a filled "
+    "cache: all (default), slowest:N, or a glob over case ids; takes time beyond the budget (default: of a few cases "
+    "from --tier default on, within the budget; none: of none)",
+)
+
 LOCK_CLOCKS = (
     locking.OPTION,
     "MHZ",
@@ -142,7 +150,7 @@ def add_to(group: Any) -> None:
     group.addoption("--case", metavar="GLOB", action="append", help=CASE)
     group.addoption("--once", action="store_true", help=ONCE)
     group.addoption("--calls", metavar="N", help=CALLS)
-    for (name, metavar, text), const in ((PROFILE, "all"), (LOCK_CLOCKS, locking.BASE)):
+    for (name, metavar, text), const in ((PROFILE, "all"), (WARM_START, "all"), (LOCK_CLOCKS, locking.BASE)):
         group.addoption(name, metavar=metavar, nargs="?", const=const, help=text)
     for name, text in FLAGS:
         group.addoption(name, action="store_true", help=text)
@@ -154,6 +162,6 @@ def read(config: Any) -> Options:
     Raises:
         OptionError: a value that cannot be used.
     """
-    others = ("--suite", "--case", PROFILE[0], LOCK_CLOCKS[0])
+    others = ("--suite", "--case", PROFILE[0], WARM_START[0], LOCK_CLOCKS[0])
     given = [*(name for name, *_ in VALUES), *others, *(name for name, _ in FLAGS)]
     return parse(**{name.removeprefix("--").replace("-", "_"): config.getoption(name) for name in given})

@@ -16,6 +16,7 @@ from torchduet.bench.plan.case_globs import check_globs
 from torchduet.suites.workload import TIERS
 
 __all__ = ["PROFILE_EXTRAS", "OptionError", "Options", "parse", "parse_duration", "parse_profile"]
+NO_CASE = "none"  # of --warm-start
 PROFILE_EXTRAS = ("stacks", "flops")
 DEVICE = re.compile(r"(?!(cpu|gpu)\b)[a-z]\w*(:\d{1,4})?")  # "gpu" is what PyTorch calls cuda, xpu or mps
 MAX_LETTERS = 40  # of a number or a time
@@ -47,6 +48,7 @@ class Options:
     profile_with: tuple[str, ...] = ()
     trace_dir: str | None = None
     profile_python: bool = False
+    warm_start: str | None = None
     self_check: bool = False
     slowdowns: tuple[float, ...] = SLOWDOWNS
     cases: tuple[str, ...] = ()
@@ -122,7 +124,7 @@ def parse_clocks(text: str | None) -> Frequency | None:
     return int(text)
 
 
-def parse_profile(text: str | None) -> str | None:
+def parse_profile(text: str | None, option: str = "--profile") -> str | None:
     """``all``, ``slowest:N`` or a glob over case ids.
 
     Raises:
@@ -131,11 +133,11 @@ def parse_profile(text: str | None) -> str | None:
     if text is None:
         return None
     if not text.strip():
-        raise OptionError("--profile '': use all, slowest:N, or a glob over case ids such as 'mlp.*'")
-    if text != "all" and os.path.exists(text):  # noqa: PTH110 (Path.exists raises for a name that is too long)
-        raise OptionError(f"--profile {text}: that is a path, not cases: write --profile=all, or put --profile last")
+        raise OptionError(f"{option} '': use all, slowest:N, or a glob over case ids such as 'mlp.*'")
+    if text not in ("all", NO_CASE) and os.path.exists(text):  # noqa: PTH110 (Path.exists raises for too long a name)
+        raise OptionError(f"{option} {text}: that is a path, not cases: write {option}=all, or put {option} last")
     if text.startswith("slowest:") and not re.fullmatch(r"slowest:[1-9]\d{0,5}", text):
-        raise OptionError(f"--profile={text}: use slowest:N with a whole number from 1, e.g. slowest:10")
+        raise OptionError(f"{option}={text}: use slowest:N with a whole number from 1, e.g. slowest:10")
     return text
 
 
@@ -152,6 +154,7 @@ def parse(
     profile_with: str | None = None,
     trace_dir: str | None = None,
     profile_python: bool = False,
+    warm_start: str | None = None,
     hang_after: str | None = None,
     energy: bool = False,
     headroom: bool = False,
@@ -194,6 +197,7 @@ def parse(
         profile_with=parse_list("--profile-with", profile_with, PROFILE_EXTRAS) or (),
         trace_dir=trace_dir,
         profile_python=profile_python,
+        warm_start=parse_profile(warm_start, "--warm-start"),
         energy=energy,
         headroom=headroom,
         lock_clocks=parse_clocks(lock_clocks),

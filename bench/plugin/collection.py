@@ -18,6 +18,7 @@ from torchduet.bench.plugin.stash import CASE, CASES, DUET, SELECTED, SESSION, j
 from torchduet.bench.record.knobs import NAMES
 from torchduet.bench.run.profile_selection import check_what
 from torchduet.bench.run.settings import Settings
+from torchduet.bench.run.warm_starts import check_selection
 from torchduet.suites.registry import names
 
 PARAMS = ("suite", "workload", "size", *NAMES)
@@ -153,6 +154,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if run.progress.families:
         with _usage_errors():
             check_what(run.settings.options.profile, run.settings.profiling, run.progress.families)
+            check_selection(run.settings.options.warm_start, run.progress.families)
     resumes = bool(session.config.getoption("resume"))
     if resumes:  # a journal that does not fit is no reason to wait for a GPU
         output.begin(session.config, run, json_path(session.config))

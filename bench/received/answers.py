@@ -16,7 +16,7 @@ import msgspec
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import Answer as Answer
-from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Profiled, ProfileTask, Task
+from torchduet.bench.cases.exchange import CaseResult, FamilyResult, FirstCallTask, Profiled, ProfileTask, Task
 from torchduet.bench.cases.exchange import Progress as Progress
 from torchduet.bench.received.cleaned import GarbageError, cleaned, cleaned_text
 from torchduet.bench.record.schema import MIN, ProfileRecord, StopReason
@@ -83,7 +83,7 @@ def _family_type() -> Any:
 
 def cases_of(argument: object) -> Sequence[Case]:
     """The cases of the family that a job is about; none if it is about no family."""
-    task = argument.task if isinstance(argument, ProfileTask) else argument
+    task = argument.task if isinstance(argument, ProfileTask | FirstCallTask) else argument
     return task.family.cases if isinstance(task, Task) else ()
 
 

@@ -24,9 +24,13 @@ MAX_SHOWN = 200  # characters of a reason
 
 
 class Hello(TypedDict):
-    """What a side's interpreter says of itself, or ``error``: why it cannot be a side."""
+    """What a side's interpreter says of itself.
+
+    Or ``error``: why it cannot be a side; or ``refused``: which option has no effect on it, and why.
+    """
 
     error: NotRequired[str]
+    refused: NotRequired[str]
     protocol: NotRequired[int]
 
 

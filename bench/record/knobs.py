@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 IMPLEMENTATION = "implementation"
 RANKS = "ranks"
 COMMUNICATION = "communication"  # in place of a knob: a case with and without its communication
+PURE_SUFFIX = "-pure"  # ends the precisions to which the inputs are converted
 PART: Final[Literal["part"]] = "part"  # role of a case that leaves the communication out
 
 
@@ -44,6 +45,7 @@ class Knob:
         subject: the name of any other setting there, from the setting and its baseline.
         spoken: a setting's name in a list of settings of several knobs.
         collected: (title, baseline) of the one answer for all of its settings; None: an answer for each setting.
+        also_against: setting → another setting, beside the reference's, that a case with it is held against.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Knob:
     subject: Callable[[str, str], str] | None = None
     spoken: Callable[[str], str] = _same
     collected: tuple[str, str] | None = None
+    also_against: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def flag(self) -> str:
@@ -98,6 +101,19 @@ class Knob:
 def code(name: str) -> str:
     """A name as code between backticks; backticks within it are replaced."""
     return "`" + re.sub(r"\s+", " ", name.replace("`", "'")) + "`"
+
+
+def number_format(precision: str) -> str:
+    """``bf16`` of ``bf16`` and of ``bf16-pure``: what a precision multiplies in, by autocast or by its inputs' type."""
+    return precision.removesuffix(PURE_SUFFIX)
+
+
+def _precision(setting: str, baseline: str) -> str:
+    """A pure precision as the subject of a sentence."""
+    pure = setting.endswith(PURE_SUFFIX) and f"pure {number_format(setting)}"
+    if not pure:
+        return f"precision {code(setting)}"
+    return f"{pure} instead of autocast" if baseline == number_format(setting) else pure
 
 
 def workers(setting: str) -> str:
@@ -146,7 +162,13 @@ KNOBS: tuple[Knob, ...] = (
         reference="eager",
         own_key=True,
         option="{values} (default: the tier's)",
-        subjects={"compile": "`torch.compile`", "compile-model": "`torch.compile` of the model alone"},
+        subjects={
+            "compile": "`torch.compile`",
+            "compile-model": "`torch.compile` of the model alone",
+            "compile-regions": "`torch.compile` of repeated blocks",
+            "compile-dynamic": "`torch.compile(dynamic=True)`",
+            "compile-static": "`torch.compile(dynamic=False)`",
+        },
     ),
     Knob(
         name="precision",
@@ -156,7 +178,9 @@ KNOBS: tuple[Knob, ...] = (
         reference="fp32",
         own_key=True,
         option="{values} (default: the tier's, as far as the machine has them)",
-        subjects={"bf16": "bf16 autocast", "tf32": "TF32"},
+        subjects={"bf16": "bf16 autocast", "fp16": "fp16 autocast", "tf32": "TF32"},
+        subject=_precision,
+        also_against={f"{name}{PURE_SUFFIX}": name for name in ("bf16", "fp16")},
     ),
     Knob(
         name="workers",

@@ -86,6 +86,8 @@ def run_record(facts: RunFacts) -> RunRecord:
         record["seconds"]["importing"] = stages[IMPORTING]
     if stages.get(STARTING):
         record["seconds"]["starting"] = stages[STARTING]
+    if "warm_starting" in stages:
+        record["seconds"]["warm_starting"] = stages["warm_starting"]
     if "profiling" in stages:
         record["seconds"]["profiling"] = stages["profiling"]
     if facts.run_clock is not None:

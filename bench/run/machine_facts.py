@@ -15,6 +15,7 @@ from torchduet.bench.noise.monitor import Monitor
 from torchduet.bench.record.ceilings import highest
 from torchduet.bench.record.devices import device_kind
 from torchduet.bench.record.journal_events import CeilingsMeasured
+from torchduet.bench.record.knobs import number_format
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers.launcher import Launcher, WorkerError
@@ -69,7 +70,7 @@ def measure_ceilings(launcher: Launcher, progress: Progress, threads: int, budge
     cases = [case for family in progress.families for case in family.cases]
     progress.show("measuring the machine's own ceilings")
     devices = sorted({case.device for case in cases})
-    precisions = sorted({"fp32", *(case.precision for case in cases)})
+    precisions = sorted({"fp32", *(number_format(case.precision) for case in cases)})
     seconds = ceiling_seconds(progress, budget_seconds)
     try:
         measured = launcher.ceilings(devices, precisions, threads, seconds)

@@ -22,7 +22,7 @@ from torchduet.bench.record.journal_events import Began, PilotsTimed
 from torchduet.bench.record.schema import IMPORTING, RunRecord
 from torchduet.bench.record.telemetry import Timed
 from torchduet.bench.record.units import duration
-from torchduet.bench.run import machine_facts
+from torchduet.bench.run import machine_facts, warm_starts
 from torchduet.bench.run.interpreters import Interpreters
 from torchduet.bench.run.later_visits import LaterVisit, LaterVisits, kept_folder
 from torchduet.bench.run.machine_facts import await_workers, ceiling_seconds, hint_at_energy, measure_ceilings
@@ -74,7 +74,7 @@ class Measuring:
         priors = machine_priors(settings.machine.facts(), settings.threads, self.progress.warnings)
         self.visiting = Visiting(priors, self.shortest_visit)
         self._later = LaterVisits(
-            self.visiting, launcher, self.progress, self.monitor, self._task, self._pilots_before, self.run_clock
+            self.visiting, launcher, self.progress, self.monitor, self.task_of, self._pilots_before, self.run_clock
         )
         self._interpreters = Interpreters(launcher.servers, settings.threads, self.progress)
         self._ceilings_measured = False  # by this process
@@ -175,7 +175,7 @@ class Measuring:
         return listen
 
     def _first_task(self, family: Family, share: float) -> Task:
-        task = self._task(
+        task = self.task_of(
             family, visit_seconds(len(family.cases), share, shortest=shortest_visit(family, self.shortest_visit))
         )
         return replace(task, share=share, compiled=kept_folder(self.launcher, family))
@@ -202,7 +202,7 @@ class Measuring:
 
     def profile(self, profiling: Profiling) -> None:
         """Profile cases; called after all timing, so that it disturbs none."""
-        profile_run(profiling, self.progress, self.launcher, lambda family: self._task(family, MIN_SECONDS))
+        profile_run(profiling, self.progress, self.launcher, self.task_of)
 
     def identity(self) -> dict[str, dict[str, Any]]:
         """What else must be equal for another process to continue the run, by kind and name."""
@@ -257,11 +257,12 @@ class Measuring:
             progress.startup = began
             self._pilots_before(first)
             pilots = progress.elapsed() - began  # they are timed again at the end
-            set_aside = pilots + ceiling_seconds(progress, options.budget_seconds)
+            set_aside = pilots + ceiling_seconds(progress, options.budget_seconds) + warm_starts.set_aside(options)
             progress.write(Began(at=began, startup=began, set_aside=set_aside))
         self.budget.set_aside(set_aside)
 
-    def _task(self, family: Family, seconds: float) -> Task:
+    def task_of(self, family: Family, seconds: float = MIN_SECONDS) -> Task:
+        """What a worker does of a family, for so many seconds of timing."""
         options = self.settings.options
         return Task(
             family,

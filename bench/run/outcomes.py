@@ -10,7 +10,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -18,7 +18,7 @@ from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
 from torchduet.bench.record.journal import Journal, Span
 from torchduet.bench.record.journal_events import OutcomeEntry, outcomes_of
-from torchduet.bench.record.schema import NotMeasured, ProfileRecord, Record
+from torchduet.bench.record.schema import NotMeasured, Record
 from torchduet.bench.record.strict_json import dumps
 from torchduet.bench.record.visits.entry import VisitEntry, with_visit
 
@@ -109,8 +109,8 @@ class Outcomes(MutableMapping[Case, Outcome]):
         for case, entry in entries.items():
             self[case] = _visited(self[case], entry, at)
 
-    def amend(self, case: Case, *, profile: ProfileRecord) -> None:
-        """Replace a case's record by one with its profile.
+    def amend(self, case: Case, **parts: Any) -> None:
+        """Replace a case's record by one with these parts, such as its profile.
 
         Raises:
             KeyError: the case has no record.
@@ -118,7 +118,7 @@ class Outcomes(MutableMapping[Case, Outcome]):
         outcome = self[case]
         if not isinstance(outcome, Measured):
             raise KeyError(case)
-        self[case] = Measured({**outcome.record, "profile": profile})
+        self[case] = Measured(cast(Record, {**outcome.record, **parts}))
 
     def __getitem__(self, case: Case) -> Outcome:
         outcome = self._outcomes[case]

@@ -22,6 +22,7 @@ from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.resume import family_event, visit_event
 from torchduet.bench.run.run_facts import facts_of
 from torchduet.bench.run.settings import Settings
+from torchduet.bench.run.warm_starts import STAGE, measure_warm_starts
 from torchduet.bench.workers.launcher import EndedEarlyError, WorkerError
 
 
@@ -123,6 +124,8 @@ class Session:
             self._teach_later_runs()
             progress.finished = True
             progress.write(Ended(at=progress.elapsed()))
+        if not settings.check_only and STAGE not in progress.seconds:
+            measure_warm_starts(settings.options, progress, self.measuring.launcher, self.measuring.task_of)
         if settings.profiling is not None and not settings.check_only and "profiling" not in progress.seconds:
             self.measuring.profile(settings.profiling)
 

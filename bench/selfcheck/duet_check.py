@@ -10,7 +10,7 @@ from torchduet.bench.record.schema import DuetCheckRecord, RateRecord, SideRecor
 from torchduet.bench.record.statistics import half_width
 from torchduet.bench.selfcheck.finished_runs import FinishedRun, RunError
 
-DECIDES = ("python", "python_version", "torch", "cuda", "env", "rev")  # what makes two sides differ
+DECIDES = ("python", "python_version", "torch", "cuda", "env", "settings", "rev")  # what makes two sides differ
 
 
 def figures(run: FinishedRun) -> DuetCheckRecord:

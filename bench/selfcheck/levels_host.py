@@ -9,7 +9,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,7 @@ class VisitLauncher(Launcher):
         Raises:
             WorkerError: the worker sent no answer.
         """
-        with self._scratch() as folder:
-            answer: Visit = self._run(visit_job, replace(job, task=replace(job.task, folder=folder)), Visit)
+        answer: Visit = self.of_family(visit_job, job, Visit, lambda _: None)
         return answer
 
 

@@ -65,12 +65,22 @@ class Fp32Precision:
         return ", ".join(f"{name}: {old} → {new}" for name, old, new in pairs if old != new)
 
 
+_fp32_products = "highest"  # of set_float32_matmul_precision where TF32 is not asked for
+
+
+def let_fp32_mean(products: str) -> None:
+    """From now on, fp32 in this process stands for this value of ``set_float32_matmul_precision``, not for highest."""
+    global _fp32_products
+    _fp32_products = products
+
+
 def set_fp32(*, tf32: bool) -> None:
     """Allow TF32 in CUDA's matrix products, convolutions and recurrent layers, or forbid it, by every interface."""
+    products = "high" if tf32 else _fp32_products
     _C._set_cudnn_allow_tf32(tf32)
-    _C._set_float32_matmul_precision("high" if tf32 else "highest")
-    for place in (MATMUL, CONV, RNN):
-        _set(place, TF32 if tf32 else IEEE)
+    _C._set_float32_matmul_precision(products)
+    for place, value in ((MATMUL, OLDER[products][0]), *((place, TF32 if tf32 else IEEE) for place in (CONV, RNN))):
+        _set(place, value)
 
 
 def _set(place: tuple[str, str], value: str) -> None:

@@ -26,7 +26,7 @@ from torchduet.bench.timing.pacing import (
 )
 from torchduet.bench.timing.stopping import Stopping
 from torchduet.bench.timing.timed_case import WINDOW, TimedCase
-from torchduet.suites.workload import IMPLIED
+from torchduet.suites.workload import GRAPHED
 
 SIMILAR = 1.25
 MAY_NEED_WARM_UP = 2.0
@@ -197,7 +197,7 @@ class Alternation:
 
 
 def _captures(run: TimedCase) -> bool:
-    return run.captures or run.prepared.case.mode in IMPLIED
+    return run.captures or run.prepared.case.mode in GRAPHED
 
 
 def even_out(live: Sequence[TimedCase], since: int) -> int:

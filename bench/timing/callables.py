@@ -16,12 +16,14 @@ from torch.optim import Optimizer
 from torchduet.bench.cases.case import Case
 from torchduet.bench.record.devices import on_host
 from torchduet.bench.state.own_state import OwnState
-from torchduet.bench.timing.cuda_graph import Captured, step_by_step
-from torchduet.bench.timing.dynamo import CompiledModel, Uncompiling, own_code
+from torchduet.bench.timing.compiling.calls import compiled, compiled_models
+from torchduet.bench.timing.compiling.sizes import EachSize
+from torchduet.bench.timing.cuda_graph import Captured
+from torchduet.bench.timing.dynamo import CompiledModel, Uncompiling
 from torchduet.bench.timing.meter import Context
 from torchduet.bench.timing.precision import autocast_factory, scaler_for
 from torchduet.suites.authoring.signatures import parameters_of
-from torchduet.suites.workload import SuiteError, Unavailable, Workload
+from torchduet.suites.workload import OF_MODELS, SuiteError, Unavailable, Workload
 
 SPECIAL = frozenset({"autocast", "scaler", "workers", "seed", "meter"})
 NOT_COMPILED = frozenset({"seed", "meter"})  # they change with every call
@@ -32,13 +34,14 @@ class Prepared:
     """The callable of one case: ``call(*args)``, under the matrix-product precision of the case.
 
     Attributes:
-        args: the ``inputs``, with a stand-in for each module in mode ``compile-model``.
+        args: the ``inputs``, with a stand-in for each module in the modes that compile modules.
         setup_seconds: of the implementation's setup, where it has one.
         renew: makes ``call`` again, with its own memory in another place.
         graph: to be captured before the first call, and whenever the inputs have moved.
         made_for: the call and its arguments for other inputs.
         compiled_already: its author compiled the function; ``call`` is made of the original.
         own_state: what its setup and its calls change, in force around its own calls only.
+        sizes: of a workload with ``each``, within ``call``.
     """
 
     case: Case
@@ -52,6 +55,7 @@ class Prepared:
     compiled_already: bool = False
     own_state: OwnState = field(default_factory=OwnState)
     made_for: Callable[[Sequence[Any]], tuple[Callable[..., Any], tuple[Any, ...]]] | None = None
+    sizes: EachSize | None = None
 
     def next_placement(self) -> None:
         """Begin another placement, for which the inputs have moved."""
@@ -144,9 +148,19 @@ def _checked(workload: Workload, name: str | None, device: str) -> Callable[...,
 
     def call(*inputs: Any) -> Any:
         arguments, _ = workload.split(inputs)
-        return assemble(Uncompiling()(timed_function(workload, of, inputs)), "fp32", device)(*arguments)
+        function = assemble(Uncompiling()(timed_function(workload, of, inputs)), "fp32", device)
+        return over_sizes(workload, function)(*arguments)
 
     return call
+
+
+def over_sizes(workload: Workload, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, called with each item of the argument that ``each=`` names; itself where there is no such name."""
+    if not workload.each:
+        return function
+    parameters = parameters_of(next(iter(workload.implementations.values())).function) or ()
+    names = [parameter.name for parameter in parameters if parameter.name not in SPECIAL]
+    return EachSize(function, names.index(workload.each))
 
 
 def with_own_optimizers(value: Any, *, capturable: bool = False) -> Any:
@@ -184,9 +198,9 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     """Build the callable of a case. Compilation itself happens at the first call.
 
     Raises:
-        SuiteError: ``compile-model`` without a module among the inputs; a mode other than eager and ``compile-model``
+        SuiteError: a mode that compiles modules without one among the inputs; a mode other than these and eager
             for a function with a parameter ``seed`` or ``meter``.
-        Unavailable: a CUDA graph of a step whose scaler waits for the device.
+        Unavailable: a CUDA graph of a step whose scaler waits for the device; no repeated block to compile.
     """
     implementation = workload.implementations[case.implementation]
     context = Context(workers=case.workers)
@@ -198,10 +212,11 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     call = assemble(function, case.precision, case.device, context)
     args, captured = workload.split(inputs)
     graph = None
-    if case.mode not in ("eager", "compile-model") and (changing := asks_for(function) & NOT_COMPILED):
+    whole = case.mode not in ("eager", *OF_MODELS)  # the function is compiled or captured as a whole
+    if whole and (changing := asks_for(function) & NOT_COMPILED):
         what = "captured in a CUDA graph" if case.mode == "graph" else "compiled as a whole"
         raise SuiteError(f"{case.id}: a function with a parameter {min(changing)} cannot be {what}")
-    if workload.fresh and (implementation.setup or captured) and case.mode not in ("eager", "compile-model"):
+    if workload.fresh and (implementation.setup or captured) and whole:
         raise Unavailable("fresh=True makes the function anew for each call, and compiled code would be for the first")
     if case.mode == "graph":
         if workload.fresh:
@@ -209,23 +224,22 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
         if "scaler" in asks_for(function) and case.precision == "fp16":
             raise Unavailable("a GradScaler waits for the device in each step, which no CUDA graph can hold")
         args = tuple(with_own_optimizers(value, capturable=True) for value in args)
+        call = over_sizes(workload, call)
+        sizes = call if isinstance(call, EachSize) else None
         call = graph = Captured(call, args, case.device)
-    elif case.mode == "compile-model":
-        if not any(isinstance(value, torch.nn.Module) for value in args):
-            raise SuiteError(f"{case.id}: mode compile-model needs an nn.Module among the inputs")
-        args = tuple(
-            CompiledModel(value, number) if isinstance(value, torch.nn.Module) else value
-            for number, value in enumerate(args)
-        )
-    elif case.mode != "eager":
-        call = compiled(call, case.mode)
+    elif whole:
+        call, sizes = compiled(call, case.mode, functools.partial(over_sizes, workload))
         args = tuple(with_own_optimizers(value) for value in args)
+    else:
+        args = compiled_models(case, args) if case.mode in OF_MODELS else args
+        call = over_sizes(workload, call)
+        sizes = call if isinstance(call, EachSize) else None
     renew = getattr(returned, "renew", None) if implementation.setup and case.mode == "eager" else None
     renewed = None if renew is None else lambda: assemble(Uncompiling()(renew()), case.precision, case.device, context)
 
     def made_for(others: Sequence[Any]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         own_call = call
-        if (implementation.setup or captured) and case.mode in ("eager", "compile-model"):
+        if (implementation.setup or captured) and not whole:
             own = Uncompiling()(timed_function(workload, case.implementation, others))
             own_call = assemble(own, case.precision, case.device, context)
         return own_call, tuple(
@@ -244,15 +258,5 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
         graph,
         uncompiling.found,
         made_for=made_for,
+        sizes=sizes,
     )
-
-
-def compiled(call: Callable[..., Any], mode: str) -> Callable[..., Any]:
-    """``call`` compiled as a whole; mode ``compile`` is torch.compile's default mode."""
-    option = None if mode == "compile" else mode
-    result: Callable[..., Any]
-    if isinstance(call, functools.partial):
-        result = functools.partial(torch.compile(own_code(call.func), mode=option), *call.args, **call.keywords)
-    else:
-        result = torch.compile(own_code(call), mode=option)
-    return result if option is None else step_by_step(result)

@@ -42,6 +42,32 @@ def _places(reason: str) -> list[str]:
     return list(places)
 
 
+def sees_entries() -> bool:
+    """Whether this version of PyTorch says when compiled code is entered; False if nothing has been compiled yet."""
+    dynamo = sys.modules.get("torch._C._dynamo.eval_frame")
+    return "torch._dynamo.eval_frame" in sys.modules and hasattr(dynamo, "set_guard_complete_hook")
+
+
+@contextlib.contextmanager
+def entries() -> Iterator[list[bool]]:
+    """For each time within at which Dynamo looks for compiled code, whether there is some for these arguments."""
+    hits: list[bool] = []
+    if not sees_entries():
+        yield hits
+        return
+    dynamo: Any = sys.modules["torch._C._dynamo.eval_frame"]
+
+    def note(hit: bool) -> bool:
+        hits.append(hit)
+        return hit
+
+    former = dynamo.set_guard_complete_hook(note)
+    try:
+        yield hits
+    finally:
+        dynamo.set_guard_complete_hook(former)
+
+
 class CompileWatch:
     """Dynamo's counters since this object was made.
 
@@ -65,20 +91,11 @@ class CompileWatch:
     @contextlib.contextmanager
     def entries(self) -> Iterator[None]:
         """Count within how often compiled code is entered."""
-        dynamo: Any = sys.modules.get("torch._C._dynamo.eval_frame")
-        if "torch._dynamo.eval_frame" not in sys.modules or not hasattr(dynamo, "set_guard_complete_hook"):
-            yield
-            return
-
-        def count(hit: bool) -> bool:
-            self.entered += 1
-            return hit
-
-        former = dynamo.set_guard_complete_hook(count)
-        try:
-            yield
-        finally:
-            dynamo.set_guard_complete_hook(former)
+        with entries() as hits:
+            try:
+                yield
+            finally:
+                self.entered += len(hits)
 
     def record(self, *, cold: bool = True) -> CompileRecord:
         """The number of graphs, and the graph breaks with Dynamo's reason for each."""

@@ -21,12 +21,16 @@ from torchduet.bench.host.machine import (
     TF32_NEEDS,
     Accelerator,
 )
+from torchduet.bench.record.knobs import number_format
 from torchduet.bench.timing.clock import Clock, SynchronizedClock
 from torchduet.bench.timing.device import Allocator, Device
-from torchduet.suites.workload import COMPILED
+from torchduet.suites.workload import COMPILED, PURE
 
 CACHE_BYTES = 512 << 20  # filled before a cold call if the cache's size is not known: no last-level cache is larger
-NEEDS = {"tf32": TF32_NEEDS, "fp16": FP16_NEEDS, "bf16": "bf16 needs a device with autocast"}
+NEEDS = {
+    **{"tf32": TF32_NEEDS, "fp16": FP16_NEEDS, "bf16": "bf16 needs a device with autocast"},
+    **{name: f"{name} needs a device that computes in {number_format(name)}" for name in PURE},
+}
 
 
 class AcceleratorDevice(Device):

@@ -15,10 +15,12 @@ import torch
 
 from torchduet import suites
 from torchduet.bench.host.error_words import first_line
+from torchduet.bench.record.knobs import number_format
 from torchduet.bench.state.entry import LastingChangeError
 from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.device_registry import device_of, kinds
 from torchduet.suites.registry import is_given, names
+from torchduet.suites.workload import PURE
 
 NO_PRIMITIVE = "could not create a primitive"  # also: a primitive descriptor
 MPS_FULL = "MPS backend out of memory"  # a RuntimeError of no class of its own
@@ -33,6 +35,12 @@ _GUARD = re.compile(
 _SIZES = ("size mismatch", "stride mismatch", "rank mismatch", "shape mismatch")
 _STACK = re.compile(r"___stack\d+")  # what Dynamo kept across a graph break, such as the result of .item()
 _LIMITATION = re.compile(r"torch\.compile\b.*\bdoes not (?:currently |yet )?support\b")
+_LOW_PRECISION = r"[\s']+(?:Half|BFloat16|c10::Half|c10::BFloat16)\b"
+_NO_KERNEL = re.compile(
+    rf"not implemented for{_LOW_PRECISION}|Unsupported dtype{_LOW_PRECISION}|Low precision dtypes not supported"
+    r"|must be either float or double dtype"
+)
+_MIXED = re.compile(r"same dtype|type \(.*\) should be the same|expected scalar type|must match, but got")
 _SCOPE = re.compile(r"\b[GL]\['(?P<name>\w+)'\]")  # a global or a local variable
 
 
@@ -86,11 +94,31 @@ def limitation(error: BaseException) -> str | None:
     return message if raised_by_torch and isinstance(error, RuntimeError) and _LIMITATION.match(message) else None
 
 
-def lacking(error: BaseException) -> str | None:
-    """oneDNN's own words, if it has no kernel for an operation in this precision on this CPU, such as a bf16 LSTM."""
+def lacking(error: BaseException, precision: str = "") -> str | None:
+    """What an operation lacks in this precision, in the library's own words; None for any other error.
+
+    oneDNN may have no kernel on this CPU, as for a bf16 LSTM. In a pure precision PyTorch may have no kernel for an
+    operation, or the code may mix converted inputs with tensors of float32 that it creates.
+    """
     message = first_line(error)
-    known = isinstance(error, RuntimeError) and message.startswith(NO_PRIMITIVE)
-    return f"oneDNN has no kernel for it on this CPU: {message.partition('. ')[0]}" if known else None
+    if not isinstance(error, RuntimeError):
+        return None
+    if message.startswith(NO_PRIMITIVE):
+        return f"oneDNN has no kernel for it on this CPU: {message.partition('. ')[0]}"
+    text = str(error)
+    if precision not in PURE:
+        return None
+    if _NO_KERNEL.search(text):
+        return (
+            f"PyTorch has no kernel for an operation of it in {precision} on this device ({message}): it would take "
+            f"one, or float32 for that operation; {number_format(precision)} autocast may do that"
+        )
+    if _MIXED.search(text):
+        return (
+            f"it mixes inputs in {precision} with tensors of another type that it creates ({message}): create these in "
+            "the type of an input, e.g. torch.zeros_like(x), or leave the precision out of precisions="
+        )
+    return None
 
 
 def recompilation(message: str) -> str:

@@ -13,8 +13,9 @@ from torchduet.bench.inputs.changes import NOTHING, Changes
 from torchduet.bench.inputs.graph import has_lazy_parameters
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.inputs.restoring import Fresh, PutBack, seed_all
+from torchduet.bench.inputs.updates import Updates
 from torchduet.bench.inputs.variables import Opaque, Variables
-from torchduet.bench.timing.callables import Prepared, assemble, timed_function
+from torchduet.bench.timing.callables import Prepared, assemble, over_sizes, timed_function
 from torchduet.bench.timing.changed_inputs import (
     argument_names,
     changed_by_a_call,
@@ -26,13 +27,13 @@ from torchduet.bench.timing.changed_inputs import (
     unrestored_note,
 )
 from torchduet.bench.timing.checking.dense import CheckError
-from torchduet.bench.timing.conversions import converted
+from torchduet.bench.timing.conversions import conversion_of, converted
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.dynamo import Uncompiling
 from torchduet.bench.timing.timed_case import TimedCase
-from torchduet.suites.workload import Workload
+from torchduet.suites.workload import PURE, Workload
 
-Watched = tuple[Variables, Opaque]
+Watched = tuple[Variables, Opaque, Updates | None]
 
 
 def made_inputs(workload: Workload, case: Case, device: str, number: int = 0, ranks: int = 1) -> tuple[Any, ...]:
@@ -74,7 +75,7 @@ class FamilyInputs:
         self._mutates: frozenset[int] = frozenset()
         self._variables: Variables | None = None  # watched while the reference is computed
         self._reference_note: str | None = None
-        self._converted: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Any, ...]] = {}
+        self._converted: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # device, conversion → inputs
 
     def make(self, device: str, number: int = 0) -> tuple[Any, ...]:
         """The inputs on a device, see :func:`made_inputs`, without torch.compile where the author has compiled them."""
@@ -100,7 +101,8 @@ class FamilyInputs:
         refuse_iterators(inputs, self.names)
         if has_lazy_parameters(inputs):
             first = next(iter(self._workload.implementations))
-            assemble(timed_function(self._workload, first, inputs), "fp32", device)(*self._workload.split(inputs)[0])
+            function = assemble(timed_function(self._workload, first, inputs), "fp32", device)
+            over_sizes(self._workload, function)(*self._workload.split(inputs)[0])
         self.placements[device] = Placements(inputs, self._rng)
         of = device_of(device)
         self.restoring[device] = PutBack(self.placements[device], of.synchronize if of.asynchronous else None)
@@ -130,7 +132,7 @@ class FamilyInputs:
         self.placements[case.device].fresh(may_grow=True)
         if self._workload.fresh:
             return converted(self.make(case.device), case)
-        key = (case.device, case.other_settings)
+        key = (case.device, *conversion_of(case))
         if key not in self._converted:
             self._converted[key] = converted(inputs, case)
             self.placements[case.device].add(self._converted[key])
@@ -144,13 +146,14 @@ class FamilyInputs:
     def watch(self, case: Case, inputs: Sequence[Any]) -> Watched:
         """Watch what the case's first call may change, and what cannot be put back."""
         variables = Variables(self._function(case.implementation, inputs), inputs)
-        return variables, Opaque(() if self._workload.fresh else inputs, self._scratch)
+        updates = Updates(inputs) if case.precision in PURE else None
+        return variables, Opaque(() if self._workload.fresh else inputs, self._scratch), updates
 
     def note_changes(self, prepared: Prepared, watched: Watched, result: CaseResult) -> None:
         """After a case's first call, note what it has changed, and what the author says that calls change."""
         case = prepared.case
-        variables, opaque = watched
-        notes = [variables.note(), opaque.note(self.names)]
+        variables, opaque, updates = watched
+        notes = [variables.note(), opaque.note(self.names), updates.note() if updates else None]
         if case.implementation == next(iter(self._workload.implementations)):
             notes.append(self._reference_note)
         result.notes += dict.fromkeys(filter(None, notes))

@@ -27,7 +27,9 @@ from torchduet.bench.timing.checking.reference import Reference
 from torchduet.bench.timing.checking.results import Results
 from torchduet.bench.timing.checking.summary import differing, summary_of
 from torchduet.bench.timing.clock import Clock
-from torchduet.bench.timing.compile_watch import CompileWatch, why_nothing
+from torchduet.bench.timing.compile_watch import CompileWatch
+from torchduet.bench.timing.compiling.record import compile_record, first_sizes
+from torchduet.bench.timing.compiling.sizes import forget_dynamic_sizes, notes_of
 from torchduet.bench.timing.cuda_graph import CaptureError, captured, skipped_graphs
 from torchduet.bench.timing.device import Device
 from torchduet.bench.timing.device_registry import device_of
@@ -36,7 +38,7 @@ from torchduet.bench.timing.failures import describe, free_device_memory, lackin
 from torchduet.bench.timing.family_inputs import FamilyInputs
 from torchduet.bench.timing.precision import first_result, matmul_precision
 from torchduet.bench.timing.timed_case import TimedCase
-from torchduet.suites.workload import COMPILED, IMPLIED, Unavailable
+from torchduet.suites.workload import COMPILED, GRAPHED, Unavailable
 
 SETTLING_CALLS = 5
 UNCOMPILED = (
@@ -46,7 +48,6 @@ UNCOMPILED = (
 CALLS_COMPILED = (
     "it calls code that torch.compile has compiled: it is timed as it is, and left out of the answer for torch.compile"
 )
-OF_ITS_OWN = "leave this mode out of its modes=, or call what torch.compile cannot trace from a function of its own"
 NO_ORIGINAL = "the case that it is a copy of could not be timed"
 Report = Callable[[str, float], None]
 
@@ -158,7 +159,7 @@ class FirstCalls:
             result.error = str(error)
             self.broken = case
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
-            result.skip = (limitation(error) if case.mode in COMPILED else None) or lacking(error)
+            result.skip = (limitation(error) if case.mode in COMPILED else None) or lacking(error, case.precision)
             if result.skip is None:
                 result.error = describe(error, case.source)
             if unusable(device.name):
@@ -197,6 +198,7 @@ class FirstCalls:
         self.report(f"{'compiling' if compiled else 'checking'} {case.id}", 0.0)
         if compiled:
             self.empty_cache(case)
+            forget_dynamic_sizes(own_inputs)
         watch, started = CompileWatch(), moment()
         with restored() as changed:
             prepared = prepare(self.workload, case, own_inputs)
@@ -207,13 +209,13 @@ class FirstCalls:
         self.inputs.add(prepared)
         self.checks.refuse_without_effect(prepared, reference)
         watched = self.inputs.watch(case, own_inputs)
-        graphed = case.mode in IMPLIED
+        graphed = case.mode in GRAPHED
         in_its_state = prepared.own_state.entered(thorough=True)
         with matmul_precision(case.precision), in_its_state, skipped_graphs(graphed) as skips:
             capture_seconds = captured(prepared.graph, placements.restore)
             poison(reference, case.device, prepared.graph.result if prepared.graph else None, prepared.inputs)
             start = perf_counter()
-            with watch.entries():
+            with watch.entries(), first_sizes(prepared, clock.synchronize) as sizes:
                 scaler, again = prepared.context.scaler, partial(prepared.call, *prepared.args)
                 value = first_result(again, scaler, placements.restore, self.agreed)
             returned = perf_counter() - start
@@ -235,6 +237,7 @@ class FirstCalls:
                 if not self.agreed(watch.compiled() != before or recorded):
                     break
                 seconds, calls = seconds + perf_counter() - start, calls + 1
+            entered = prepared.sizes.entered(prepared.args) if prepared.sizes and compiled else []
             if graphed:
                 placements.restore()
                 poison(reference, case.device, None, prepared.inputs)
@@ -250,13 +253,8 @@ class FirstCalls:
             result.first_call["setup"] = prepared.setup_seconds
         self.seconds["compiling" if compiled else "warming"] += seconds
         if compiled:
-            result.compile = watch.record()
-            if graphed:
-                result.compile["graph_skips"] = list(dict.fromkeys(skips))
-            if not result.compile["graphs"]:
-                if reason := why_nothing(result.compile):
-                    raise Unavailable(f"torch.compile compiles nothing of it: {reason}; {OF_ITS_OWN}")
-                raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
+            result.compile = compile_record(watch, skips if graphed else None, sizes, entered)
+            result.notes += notes_of(result.compile.get("sizes"))
         elif deeper:
             result.compile = watch.record(cold=False)
             result.notes.append(CALLS_COMPILED)

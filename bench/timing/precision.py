@@ -1,24 +1,32 @@
 """Numerical precision: a global state that is entered around a block and left again, autocast, and loss scaling.
 
 ``fp32`` is strictly fp32; ``tf32`` allows TensorFloat-32 in CUDA's matrix products and convolutions. Autocast is part
-of the timed call, see :func:`autocast_factory`; with fp16 so is the scaling of the loss.
+of the timed call, see :func:`autocast_factory`; with fp16 so is the scaling of the loss. The pure precisions convert
+the inputs before the first call, see :mod:`torchduet.bench.timing.conversions`, and then neither autocast nor scale.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 
+from torchduet.bench.record.knobs import PURE_SUFFIX
 from torchduet.bench.state.fp32_precision import Fp32Precision, set_fp32
 from torchduet.bench.timing.device_registry import device_of
 
 SCALING_CALLS = 10  # each halves the factor
 AUTOCAST_DTYPE = {"bf16": torch.bfloat16, "fp16": torch.float16}
+PURE_DTYPE = {f"{name}{PURE_SUFFIX}": dtype for name, dtype in AUTOCAST_DTYPE.items()}
+# The tolerance of bf16, 8 * 2**-8, has room for some 60 independent roundings in a row, whose squares add up. A pure
+# precision also rounds what autocast computes in float32 (losses, normalisations, softmax, sums, residual additions,
+# updates), about every second operation of a network: it has room for twice as many.
+PURE_FACTOR = math.sqrt(2)
 
 TOLERANCE = {
     # Relative Frobenius error against float64. Inputs rounded to p mantissa bits give an error near
@@ -30,6 +38,7 @@ TOLERANCE = {
     "bf16": 3e-2,
     "fp16": 5e-3,
 }
+TOLERANCE |= {f"{name}{PURE_SUFFIX}": PURE_FACTOR * TOLERANCE[name] for name in AUTOCAST_DTYPE}
 
 
 @contextlib.contextmanager

@@ -19,11 +19,12 @@ from torchduet.bench.inputs.changes import NOTHING, Changes
 from torchduet.bench.inputs.restoring import Restoring
 from torchduet.bench.timing.callables import Prepared
 from torchduet.bench.timing.clock import Block, Clock, HoldingClock
+from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.device import Device
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS, USUAL, Pattern, set_block
 from torchduet.bench.timing.precision import matmul_precision
-from torchduet.suites.workload import IMPLIED
+from torchduet.suites.workload import GRAPHED
 
 Result = TypeVar("Result")
 
@@ -169,7 +170,7 @@ class TimedCase:
 
     def use(self, inputs: Sequence[Any]) -> None:
         """Take these inputs, made anew, for the next call."""
-        self.prepared = self.prepared.with_inputs(inputs)
+        self.prepared = self.prepared.with_inputs(converted(inputs, self.prepared.case))
 
     def _after_children(self) -> int:
         """Untimed calls after another case's processes have ended: 1 or 0.
@@ -227,10 +228,10 @@ class TimedCase:
         if self.prepared.renew is not None:
             with self.in_its_state():
                 self.prepared = replace(self.prepared, call=self.prepared.renew())
-        if case.mode in IMPLIED or self.prepared.renew is not None:
+        if case.mode in GRAPHED or self.prepared.renew is not None:
             for _ in range(RECORDING_CALLS):
                 self.call()
-            if case.mode in IMPLIED:
+            if case.mode in GRAPHED:
                 self.device.prefer_newest_recordings()
         elif self.seconds < LONG_CALL_SECONDS:
             self.call()

@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 import multiprocessing
-import tempfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -199,15 +198,15 @@ class Launcher:
         Raises:
             WorkerError: the worker sent no answer.
         """
-        with self._scratch() as folder:
-            own = replace(job, task=replace(job.task, folder=folder))
-            return cast(Profiled, self._run(process.profile_family, own, Profiled, listen))
+        return cast(Profiled, self.of_family(process.profile_family, job, Profiled, listen))
 
-    def _scratch(self) -> tempfile.TemporaryDirectory[str]:
-        return scratch(self._folder.name)
+    def of_family(self, do: Callable[..., Any], job: Any, kind: Any, listen: Listen) -> Any:
+        """The result, of this kind, of a job with a task, from a new worker; raises as :meth:`profile` does."""
+        with scratch(self._folder.name) as folder:
+            return self._run(do, replace(job, task=replace(job.task, folder=folder)), kind, listen)
 
     def _measure(self, task: Task, listen: Listen) -> FamilyResult:
-        with self._scratch() as folder:
+        with scratch(self._folder.name) as folder:
             own = replace(task, folder=folder)
             answer: FamilyResult = self._run(self._job, own, FamilyResult, listen, limit=task.max_seconds)
         if lacking := why_incomplete(task, answer):

@@ -122,6 +122,14 @@ def profile_family(job: Any, report: Callable[[str, float], None]) -> Any:
     return profiling.profile_family(job, report)
 
 
+def take_first_call(job: Any, report: Callable[[str, float], None]) -> Any:
+    """Job: take the first call of the case of a :class:`torchduet.bench.cases.exchange.FirstCallTask`."""
+    import torchduet.bench.workers.preload  # noqa: F401 - imported already, unless this worker was not forked
+    from torchduet.bench.passes import first_call
+
+    return first_call.take_first_call(job, report)
+
+
 def measure_ceilings(task: Any, report: Callable[[str, float], None]) -> Any:
     """Job: measure the machine's ceilings, for a :class:`torchduet.bench.cases.exchange.CeilingTask`."""
     from torchduet.bench.passes import ceilings

@@ -191,7 +191,7 @@ def pay_off(rows: pd.DataFrame) -> str:
         subject = "Its" if len(rows) == 1 else f"For {_case(first)}, its"
         return (
             f"{subject} {units.duration(first.first_call)} of compilation pay off after "
-            f"{_calls(first.pays_after)}{interval}, {_after(first.pays_seconds)}."
+            f"{_calls(first.pays_after)}{interval}, {_after(first.pays_seconds)}.{_warm(paying, named=False)}"
         )
     last = list(each(paying))[-1]
     late = int((paying["pays_seconds"] > LONG_SECONDS).sum())
@@ -203,7 +203,20 @@ def pay_off(rows: pd.DataFrame) -> str:
     )
     if late:
         text += f" In {late} of {len(paying)} that takes more than an hour of this call alone."
-    return text
+    return text + _warm(paying, named=True)
+
+
+def _warm(paying: pd.DataFrame, *, named: bool) -> str:
+    """After how many calls a compilation pays off that a new process loads from a filled cache; empty if unknown."""
+    warm = paying[paying["warm_start"].notna() & paying["warm_pays_after"].notna()]
+    if warm.empty:
+        return ""
+    row = next(each(warm.sort_values("warm_pays_after")))
+    of = f" of {_case(row)}" if named else ""
+    return (
+        f" In a new process with a filled cache the first call{of} takes {units.duration(row.warm_start)}, "
+        f"which pays off after {_calls(row.warm_pays_after)}."
+    )
 
 
 def _calls(number: float) -> str:

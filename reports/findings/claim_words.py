@@ -9,7 +9,7 @@ from statistics import median
 from torchduet.reports.findings.claims import Finding, Judgement
 from torchduet.reports.tables.pairs import PairRatio
 from torchduet.reports.text import units
-from torchduet.suites.claim import MEMORY, TIME, Claim
+from torchduet.suites.claim import FIRST_CALL, MEMORY, TIME, Claim
 
 VERDICTS = {
     "holds": "holds here",
@@ -36,7 +36,7 @@ def effect(judgement: Judgement) -> str:
     pairs = [_oriented(finding.pair, claim) for finding in findings]
     if len(pairs) == 1:
         interval = units.ratio_interval(pairs[0].low, pairs[0].high)
-        shown = f" ({interval})" if interval else "" if claim.measure == MEMORY else " (no interval)"
+        shown = f" ({interval})" if interval else "" if claim.measure in (MEMORY, FIRST_CALL) else " (no interval)"
         return _as_claimed(claim, units.ratio(pairs[0].ratio) + shown)
     ratios = [pair.ratio for pair in pairs]
     return f"{_as_claimed(claim, units.ratio(median(ratios)))} in the median{_span(ratios)}; {_tally(findings)}"
@@ -75,6 +75,8 @@ def _as_claimed(claim: Claim, ratio: str) -> str:
         return f"{ratio} as fast"
     if claim.expects == "more":
         return f"{ratio} as many {claim.measure} as the baseline"
+    if claim.measure == FIRST_CALL:
+        return f"the baseline’s first call takes {ratio} as long"
     what = "peak of memory" if claim.measure == MEMORY else claim.measure
     return f"the baseline’s {what} is {ratio} as high"
 

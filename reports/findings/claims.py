@@ -16,9 +16,15 @@ from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
-from torchduet.reports.tables.pairs import PairRatio, pair_ratio, ratio_of_meters, ratio_of_peaks
+from torchduet.reports.tables.pairs import (
+    PairRatio,
+    pair_ratio,
+    ratio_of_first_calls,
+    ratio_of_meters,
+    ratio_of_peaks,
+)
 from torchduet.reports.tables.visits import prior_of
-from torchduet.suites.claim import MEMORY, TIME, Claim, Comparison, Variant
+from torchduet.suites.claim import FIRST_CALL, MEMORY, TIME, Claim, Comparison, Variant
 from torchduet.suites.claims import CLAIMS
 from torchduet.suites.cpus import within_quota
 
@@ -171,6 +177,8 @@ def _pair(claim: Claim, baseline: Record, case: Record, prior: Prior | None) -> 
         return pair_ratio(baseline, case, prior)
     if claim.measure == MEMORY:
         return ratio_of_peaks(baseline, case)
+    if claim.measure == FIRST_CALL:
+        return ratio_of_first_calls(baseline, case)
     return ratio_of_meters(baseline, case, claim.measure, prior)
 
 
@@ -178,7 +186,7 @@ def outcome(claim: Claim, pair: PairRatio) -> str:
     """Whether a ratio agrees with the claim: its whole interval must lie on one side of the claim's threshold."""
     if pair.withheld:
         return "unclear"
-    exact = claim.measure == MEMORY and pair.low is None  # the peak of one process
+    exact = claim.measure in (MEMORY, FIRST_CALL) and pair.low is None  # measured once
     low, high = (pair.ratio, pair.ratio) if exact else (pair.low, pair.high)
     if low is None or high is None:
         return "unclear"

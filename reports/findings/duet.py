@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from torchduet.bench.record.duets.gate import judged, memory_of
+from torchduet.bench.record.duets.knob import knob
 from torchduet.bench.record.duets.words import controls, headline, memory_lines, ordered, stages
 from torchduet.bench.record.schema import DuetRecord, Record, SideRecord
 from torchduet.reports.charts.forest import forest
@@ -25,6 +26,8 @@ def section(run: Run) -> dict[str, Any] | None:
         return None
     anchors = {record["case"]["id"]: anchor(index) for index, record in enumerate(run.records)}
     rows = ordered(run.records)
+    name = knob(duet)
+    new = "it" if of_revision(duet) else "B"
     return {
         "headline": headline(duet, run.records),
         "stages": stages(duet, run.records),
@@ -33,8 +36,9 @@ def section(run: Run) -> dict[str, Any] | None:
         "sides": [("A", duet["base"], facts(duet["base"])), ("B", duet["against"], facts(duet["against"]))],
         "rows": [(anchors[record["case"]["id"]], record, record["against"]) for record in rows],
         "chart": chart(rows, duet["threshold"]) if rows else None,
-        "standing": standing(judged(rows) or rows, "it" if of_revision(duet) else "B"),
-        "question": "Is your change slower?" if of_revision(duet) else "Is B faster than A?",
+        "standing": knob_standing(judged(rows) or rows) if name else standing(judged(rows) or rows, new),
+        "question": question(duet, name),
+        "knob": name,
         "memory": memory(rows),
         "controls": [*memory_lines(rows), *controls(rows)],
         "tally": {
@@ -115,10 +119,24 @@ def standing(records: Sequence[Record], new: str) -> tuple[str, str]:
     return ("same", "No difference") if verdicts == {"same"} else ("unclear", "No difference found")
 
 
+def knob_standing(records: Sequence[Record]) -> tuple[str, str]:
+    """The same for side A, which alone has a variable or a setting: where B is slower, that is worth it."""
+    tone, _ = standing(records, "B")
+    answers = {"no": ("yes", "Worth it"), "yes": ("no", "Not worth it: slower"), "same": ("same", "No difference")}
+    return answers.get(tone, standing(records, "B"))
+
+
+def question(duet: DuetRecord, name: str) -> str:
+    """The question that the page answers first."""
+    if of_revision(duet):
+        return "Is your change slower?"
+    return f"Is it faster with {name}?" if name else "Is B faster than A?"
+
+
 def facts(side: SideRecord) -> str:
     """A side in one line."""
     parts = [f"torch {side['torch']}", f"Python {side['python_version']}", side["python"]]
-    parts += [f"{name}={value}" for name, value in side["env"].items()]
+    parts += [f"{name}={value}" for name, value in {**side["env"], **side.get("settings", {})}.items()]
     if side["rev"]:
         parts.append(f"files as of {side['rev']}")
     elif commit := side.get("commit"):

@@ -15,7 +15,10 @@ from torchduet.bench.record.schema import CaseRecord, Record, RunRecord, SideRec
 SAMPLED = "5s"  # of calls, for profilers that take samples: the process takes some seconds to start
 TRACED_SECONDS, MAX_TRACED_CALLS = 5.0, 10  # for profilers that record every kernel
 GRAPHS = ("reduce-overhead", "max-autotune", "graph")
-COMPILED = ("compile", "compile-model", "reduce-overhead", "max-autotune")
+COMPILED = (
+    *("compile", "compile-model", "compile-regions", "compile-dynamic", "compile-static"),
+    *("reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"),
+)
 PERF_OF_PYTHON = (3, 12)  # since then perf can name Python's functions: python -X perf
 VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 COMPARED = "compare"  # the suite of torchduet.compare in files of versions that did not record sources
@@ -125,6 +128,9 @@ def _hand_off(
         if not alike:
             call = replace(call, python=side["python"])
             notes.append("This interpreter needs Torchduet, too: install it there with pip.")
+        if own := side.get("settings"):
+            listed = ", ".join(f"{name}={value}" for name, value in own.items())
+            notes.append(f"This side has {listed}, which no variable sets: set it at the start of the suite’s file.")
         if side["rev"] is not None:
             notes.append(_checked_out(side))
     plain = ["torchduet", "run", *arguments] if call.python == "python" else [call.python, *run]

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from torchduet.bench.record.knobs import IMPLEMENTATION
 from torchduet.reports.findings import duet, gpu
 from torchduet.reports.findings.advice import Answer
+from torchduet.reports.findings.compiling import compiling
 from torchduet.reports.findings.loaders import Choice
 from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.trust import trust
@@ -92,6 +93,7 @@ SECTIONS = (
     Section("claims", "Claims, judged here", "claims", lambda of: sections.claims(of.run)),
     Section("paths", "Step by step", "paths", lambda of: sections.paths(of.run) or None),
     Section("loaders", "DataLoader workers", "loaders", _loaders),
+    Section("compiling", "Compilation", "compiling", lambda of: compiling(of.run, of.tables)),
     Section("processes", "Several processes", "processes", lambda of: processes(of.run)),
     Section("gpu", lambda data: str(data.title), "gpu", lambda of: gpu.section(of.run)),
     Section("roofline", "Roofline", "roofline", lambda of: sections.ceilings(of.run)),

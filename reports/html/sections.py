@@ -41,6 +41,7 @@ PARTS = {
     "checking": "Checking results against float64",
     "warming": "Warming up and calibrating",
     "timed": "Timed blocks",
+    "warm_starting": "Starting compiled cases again in new processes",
     "profiling": "Profiling",
 }
 

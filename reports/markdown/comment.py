@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from torchduet.bench.record.duets.gate import memory_of
+from torchduet.bench.record.duets.knob import knob, knob_headline
 from torchduet.bench.record.schema import QUIET, DuetRecord, Record, SideRecord
 from torchduet.reports.findings.unmeasured import UnmeasuredGroup, unmeasured
 from torchduet.reports.markdown.comment_outcome import Outcome, outcome_of
@@ -74,13 +75,13 @@ def _nothing_to_see(outcome: Outcome, groups: Sequence[UnmeasuredGroup]) -> bool
 
 def _brief(outcome: Outcome, groups: Sequence[UnmeasuredGroup], duet: DuetRecord, report: str) -> Iterator[str]:
     base = _side(duet["base"])
-    yield " ".join(filter(None, (f"{headline(outcome, duet['threshold'], _numbers(groups))}. Base {base}.", report)))
+    yield " ".join(filter(None, (f"{_answer(outcome, groups, duet)}. Base {base}.", report)))
 
 
 def _lines(
     run: Run, outcome: Outcome, groups: Sequence[UnmeasuredGroup], duet: DuetRecord, report: str
 ) -> Iterator[str]:
-    yield f"{headline(outcome, duet['threshold'], _numbers(groups))}."
+    yield f"{_answer(outcome, groups, duet)}."
     yield ""
     yield from _table(outcome.moved[:MAX_ROWS])
     if (more := len(outcome.moved) - MAX_ROWS) > 0:
@@ -93,6 +94,14 @@ def _lines(
     yield f"- {_machine(run, duet)}."
     if report:
         yield f"- {report}"
+
+
+def _answer(outcome: Outcome, groups: Sequence[UnmeasuredGroup], duet: DuetRecord) -> str:
+    """What the change does, or what the variable or the setting brings that side A alone has."""
+    records = (*outcome.moved, *outcome.rest)
+    if not outcome.no_verdict and (name := knob(duet)):
+        return f"**{knob_headline(code_span(name), records)}**"
+    return headline(outcome, duet["threshold"], _numbers(groups))
 
 
 def _table(moved: Sequence[Record]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from torchduet.bench.record.marks import explained, short_marks
 from torchduet.bench.record.schema import DuetRecord
 from torchduet.reports.findings import gpu, loaders
 from torchduet.reports.findings.advice import Answer, answers
+from torchduet.reports.findings.compiling import compiling
 from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.remedy import budget_of
 from torchduet.reports.findings.unmeasured import ended_early, unmeasured, warnings
@@ -54,6 +55,9 @@ def _lines(run: Run) -> Iterator[str]:
         yield from _table(given)
     for answer in [answer for answer in given if answer.kernels][:MAX_REASONS]:
         yield f"- {inline(answer.title)}: {inline(answer.kernels)}"
+    found = compiling(run, tables)
+    for sentence in found.sentences[:MAX_REASONS] if found else ():
+        yield f"- {inline(sentence)}"
     gpu_section = gpu.section(run)
     for sentence in (*gpu_section.crossings[:MAX_REASONS], *gpu_section.sustained[:MAX_REASONS]) if gpu_section else ():
         yield f"- {inline(sentence)}"

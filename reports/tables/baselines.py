@@ -14,7 +14,9 @@ from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.bench.record.statistics import calls_to_pay_off
 from torchduet.reports.text.settings import settings
 
-NOTHING: dict[str, float | None] = dict.fromkeys(("pays_after", "pays_after_low", "pays_after_high", "pays_seconds"))
+NOTHING: dict[str, float | None] = dict.fromkeys(
+    ("pays_after", "pays_after_low", "pays_after_high", "pays_seconds", "warm_pays_after")
+)
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,17 @@ def compiles_beside_eager(record: Record, baseline: Baseline, speedup: SpeedupRe
     return of_modes and record["compile"] is not None and bool(baseline.compiled)
 
 
+def warm_start(record: Record) -> float | None:
+    """Seconds of the first call in a new process with a filled cache; None where that was not measured."""
+    compiled = record["compile"]
+    return None if compiled is None or "warm_start" not in compiled else compiled["warm_start"].get("seconds")
+
+
 def pay_off(record: Record, baseline: Baseline, speedup: SpeedupRecord) -> dict[str, float | None]:
     """After how many calls, and after how many seconds, the longer first call has paid off.
 
     At that moment both sides have spent the same time: the first call, plus the other calls at this case's own speed.
-    The interval follows from the speed-up's interval.
+    The interval follows from the speed-up's interval. ``warm_pays_after`` is the same after a warm start.
     """
     if baseline.seconds is None or baseline.first_call is None:
         return NOTHING
@@ -109,7 +117,12 @@ def pay_off(record: Record, baseline: Baseline, speedup: SpeedupRecord) -> dict[
     calls = calls_to_pay_off(extra, baseline.seconds, speedup["ratio"])
     if calls is None:
         return NOTHING
+    warm = warm_start(record)
+    extra_warm = None if warm is None else warm - baseline.first_call
     return {
+        "warm_pays_after": None
+        if extra_warm is None
+        else calls_to_pay_off(extra_warm, baseline.seconds, speedup["ratio"]),
         "pays_after": calls,
         "pays_after_low": calls_to_pay_off(extra, baseline.seconds, speedup["high"]) if speedup["high"] else None,
         "pays_after_high": calls_to_pay_off(extra, baseline.seconds, speedup["low"]) if speedup["low"] else None,

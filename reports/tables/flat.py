@@ -28,7 +28,7 @@ TEXTS = (
 )
 WHOLE = (
     *(knob.name for knob in KNOBS if knob.numeric),
-    *("peak_bytes", "visits", "placements", "blocks", "calls_per_block"),
+    *("peak_bytes", "recompilations", "visits", "placements", "blocks", "calls_per_block"),
     *flat_ranks.WHOLE,
 )
 SIZE = "size_"  # + the axis: a column for each axis of the run's workloads
@@ -89,6 +89,9 @@ def _more(run: Run) -> dict[str, list[Any]]:
         "calls_per_block": [record["timing"]["calls_per_block"] for record in records],
         "clock": [record["timing"]["clock"] for record in records],
         "first_call_seconds": [record["first_call"]["seconds"] for record in records],
+        "cold_start_seconds": [_compiled(record).get("warm_start", {}).get("cold") for record in records],
+        "warm_start_seconds": [_compiled(record).get("warm_start", {}).get("seconds") for record in records],
+        "recompilations": [_compiled(record).get("sizes", {}).get("recompilations") for record in records],
         "relative_error": [record["check"]["relative_error"] for record in records],
         "checked": [record["check"]["what"] for record in records],
         "held_against": [_held_against(record) for record in records],
@@ -107,6 +110,10 @@ def _more(run: Run) -> dict[str, list[Any]]:
     if isinstance(run, PytestBenchmarkRun):
         columns |= _pytest_benchmark_columns(run)
     return columns
+
+
+def _compiled(record: Record) -> Mapping[str, Any]:
+    return record["compile"] or {}
 
 
 def _held_against(record: Record) -> str | None:
@@ -132,7 +139,9 @@ def _pytest_benchmark_columns(run: PytestBenchmarkRun) -> dict[str, list[Any]]:
 
 
 def _comparisons(run: Run, tables: Frames) -> pd.DataFrame:
-    comparisons = tables.comparisons.drop(columns=["anchor"]).rename(columns={"first_call": "first_call_seconds"})
+    comparisons = tables.comparisons.drop(columns=["anchor"]).rename(
+        columns={"first_call": "first_call_seconds", "warm_start": "warm_start_seconds"}
+    )
     comparisons["workload"] = [name.rpartition(".")[2] for name in comparisons["workload"]]
     visits = [None if pd.isna(number) else int(number) for number in comparisons["visits"]]
     comparisons["visits"] = _column(visits, "visits")

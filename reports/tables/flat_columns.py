@@ -45,6 +45,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "bound_by": "what bounds it on this machine: compute, memory, overhead",
         "share_of_ceiling": "the least possible time by that bound / its time",
         "first_call_seconds": "seconds until the first result, compilation included",
+        "cold_start_seconds": "the same in a new process with an empty compile cache; see --warm-start",
+        "warm_start_seconds": "the same in a new process with a filled one, median; empty where it did not serve",
+        "recompilations": "of a workload that visits several sizes, in its first calls",
         "relative_error": "relative Frobenius error against float64, or against held_against",
         "checked": "what of its result was checked: values, shapes or nothing",
         "held_against": "what its result was held against; empty if it was not checked",
@@ -125,6 +128,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "pays_after_low": "pays_after at the upper end of the ratio's interval",
         "pays_after_high": "pays_after at the lower end of the ratio's interval",
         "pays_seconds": "how long the workload has been running by then, seconds",
+        "warm_start_seconds": "seconds until its first result in a new process with a filled compile cache",
+        "warm_pays_after": "calls after which such a start has paid off",
     },
     "samples": {
         **_RUN,

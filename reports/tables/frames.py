@@ -15,7 +15,13 @@ from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.bench.record.statistics import MIN_PLACEMENTS, side_of
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables import kernels
-from torchduet.reports.tables.baselines import Baseline, compiles_beside_eager, only_this_compiles, pay_off
+from torchduet.reports.tables.baselines import (
+    Baseline,
+    compiles_beside_eager,
+    only_this_compiles,
+    pay_off,
+    warm_start,
+)
 from torchduet.reports.tables.comparisons import answerable, tied_families
 from torchduet.reports.tables.ranks import other_work
 from torchduet.reports.tables.removed_work import MARK, removed_work
@@ -40,7 +46,7 @@ COMPARISON_COLUMNS = [
     *("knob", "value", "baseline", "id", "anchor", "suite", "workload", "name", "setting", "ratio", "low", "high"),
     *("placements", "visits", "deviation", "degrees", "threshold", "confidence", "verdict", "relative_error"),
     *("compiled", "first_call", "marks", "both_compiled", "other_work"),
-    *("pays_after", "pays_after_low", "pays_after_high", "pays_seconds"),
+    *("pays_after", "pays_after_low", "pays_after_high", "pays_seconds", "warm_start", "warm_pays_after"),
     *kernels.COLUMNS,
 ]
 
@@ -191,6 +197,7 @@ def _comparison_row(
         "compiled": only_this_compiles(record, baseline),
         "both_compiled": compiles_beside_eager(record, baseline, speedup),
         "first_call": record["first_call"]["seconds"],
+        "warm_start": warm_start(record),
         **pay_off(record, baseline, speedup),
         **kernels.row_of(speedup),
     }

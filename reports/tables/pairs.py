@@ -165,6 +165,15 @@ def ratio_of_peaks(baseline: Record, case: Record) -> PairRatio | None:
     return PairRatio(ratio, None, None, verdict, 1)
 
 
+def ratio_of_first_calls(baseline: Record, case: Record) -> PairRatio | None:
+    """Baseline / case of the seconds until the first result; None if either has none. Measured once: no interval."""
+    first, second = (record["first_call"]["seconds"] for record in (baseline, case))
+    if not (first > 0 and second > 0):  # NaN in files without first calls
+        return None
+    difference = math.log(first / second)
+    return PairRatio(first / second, None, None, side_of(difference, difference, THRESHOLD), 1)
+
+
 def _peaks(record: Record) -> list[int]:
     """The peak of each process of a case; none where one is unknown or 0."""
     ranks = record.get("ranks")

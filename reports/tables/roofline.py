@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from torchduet.bench.record.knobs import number_format
 from torchduet.bench.record.schema import CeilingRecord, Record
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.text import units
@@ -100,9 +101,12 @@ def bound_of(record: Record, ceiling: CeilingRecord) -> Bound | None:
 
 
 def compute_ceiling(ceiling: CeilingRecord, precision: str) -> float | None:
-    """Operations per second; under autocast and TF32 some operators stay in fp32, so it is the larger of the two."""
+    """Operations per second; under autocast and TF32 some operators stay in fp32, so it is the larger of the two.
+
+    A CPU without kernels for a type computes in fp32, too.
+    """
     rates = ceiling["flops_per_second"]
-    return max((rates[name] for name in {precision, "fp32"} & set(rates)), default=None)
+    return max((rates[name] for name in {number_format(precision), "fp32"} & set(rates)), default=None)
 
 
 def bandwidth_ceiling(ceiling: CeilingRecord, moved: float) -> float | None:

@@ -72,6 +72,7 @@ RULES: Mapping[str, tuple[Callable[[object], bool], str]] = {  # keyword → (wh
     "fresh": SWITCH,
     "call_seconds": (is_duration, "seconds from 0, or a function of the axes, e.g. call_seconds=0.5"),
     "memory": SWITCH,
+    "each": (lambda value: isinstance(value, str), "the name of an argument, e.g. each='batches'"),
 }
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from torchduet.suites.claim import Variant
 from torchduet.suites.claims import (
+    attention,
+    compiling,
     decoders,
     distributed,
     encoders,
     generative,
+    precision,
     recurrent,
     speech,
     tokenizers,
@@ -18,6 +21,7 @@ from torchduet.suites.workload import cores
 
 _THEMES = (
     tutorials,
+    attention,
     encoders,
     decoders,
     tokenizers,
@@ -26,6 +30,8 @@ _THEMES = (
     generative,
     speech,
     distributed,
+    compiling,
+    precision,
 )  # as they are shown
 CLAIMS = tuple(claim for theme in _THEMES for claim in theme.CLAIMS)
 

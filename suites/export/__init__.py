@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from torchduet.suites.devices import wait_for
+from torchduet.suites.export.aot_inductor import AOT_INDUCTOR
 from torchduet.suites.export.formats import (
     EXPORTED,
     ONNX,
@@ -111,6 +112,19 @@ suite.compare(
         "batch": Axis(quick=[1], default=[32, 256], on={"cuda": Axis(quick=[256], default=[1], full=[4096])}),
     },
     modes=Axis(quick=["eager"], default=["compile"]),
+    cost=lambda model, batch: cost(batch, *widths(model), training=False),
+)
+
+suite.compare(
+    "infer_compiled",
+    {"eager": infer_eager, "torch_export": serving(EXPORTED), "aot_inductor": serving(AOT_INDUCTOR)},
+    about="The same by code that was compiled ahead of time, which its setup makes in seconds to tens of seconds",
+    inputs=model_and_images,
+    axes={
+        "model": Axis(full=[SMALL, LARGE]),
+        "batch": Axis(full=[1, 32], on={"cuda": Axis(full=[1, 256])}),
+    },
+    modes=Axis(quick=["eager"], full=["compile"]),
     cost=lambda model, batch: cost(batch, *widths(model), training=False),
 )
 
@@ -250,12 +264,23 @@ def starting(format: Format) -> Implementation:
     return Implementation(setup, setup=True)
 
 
+STARTED = {"onnxruntime" if name == "onnx" else name: starting(format) for name, format in SAVED.items()}
 suite.compare(
     "start",
-    {("onnxruntime" if name == "onnx" else name): starting(format) for name, format in SAVED.items()},
+    STARTED,
     about="From a file to the first batch's logits, in a process that has its libraries loaded",
     inputs=model_and_images,
     axes={"model": MODEL},
+    modes=EAGER,
+    call_seconds=0.05,
+)
+
+suite.compare(
+    "start_compiled",
+    {**{name: STARTED[name] for name in ("state_dict", "torch_export")}, "aot_inductor": starting(AOT_INDUCTOR)},
+    about="The same for code that was compiled ahead of time: no compiler runs at the start",
+    inputs=model_and_images,
+    axes={"model": Axis(full=[SMALL, LARGE])},
     modes=EAGER,
     call_seconds=0.05,
 )

@@ -33,7 +33,9 @@ INFERENCE_AXES = {
     "batch": BATCH,
 }
 PRECISIONS = Axis(
-    quick=["fp32"], full=["bf16"], on={"cuda": Axis(quick=["fp32"], default=["tf32", "bf16"], full=["fp16"])}
+    quick=["fp32"],
+    full=["bf16", "bf16-pure"],
+    on={"cuda": Axis(quick=["fp32"], default=["tf32", "bf16"], full=["fp16", "bf16-pure"])},
 )
 
 

@@ -32,6 +32,7 @@ suite = part()
         )
     },
     modes=EAGER_FIRST,
+    precisions=Axis(quick=["fp32"], full=["bf16-pure"]),  # half the bytes
     cost=lambda n: moved(3 * n, n),
 )
 def add(x: Tensor, y: Tensor) -> Tensor:

@@ -5,10 +5,8 @@ Transformers is imported when a model is made, not when this module is.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +14,7 @@ from torch import nn
 
 from torchduet.suites.devices import is_host
 from torchduet.suites.extras import require
+from torchduet.suites.memory import need_memory
 from torchduet.suites.transformers.common import with_attention
 from torchduet.suites.workload import Cost, Unavailable
 
@@ -138,32 +137,6 @@ class Decoder:
             )
         with device:
             return transformers.AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype)).eval()
-
-
-def available_bytes() -> int | None:
-    """Bytes of the host's memory that are free, its caches of files included; None where it does not say."""
-    try:
-        with Path("/proc/meminfo").open() as lines:
-            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # neither Windows nor macOS says
-        return None
-
-
-def need_memory(needed: int) -> None:
-    """Refuse a model for which the host has too little memory.
-
-    Raises:
-        Unavailable: fewer bytes are free than are needed.
-    """
-    available = available_bytes()
-    if available is not None and available < needed:
-        raise Unavailable(
-            f"needs about {needed / 1e9:.0f} GB of the host's memory, of which {available / 1e9:.0f} GB are free"
-        )
 
 
 DECODERS: Mapping[str, Decoder] = {

@@ -20,8 +20,8 @@ suite = part()
 
 FP32_FIRST = Axis(
     quick=["fp32"],
-    full=["tf32", "bf16"],
-    on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"], full=["fp16"])},
+    full=["tf32", "bf16", "bf16-pure"],
+    on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"], full=["fp16", "bf16-pure"])},
 )
 EAGER = ("eager",)
 ON_CUDA = Axis(quick=["distilbert"], default=["bert-base"], full=["small"])

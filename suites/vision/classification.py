@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchduet.suites import model
 from torchduet.suites.mlp import Autocast, classify
 from torchduet.suites.steps import FORMATS, cost_of, seconds_of
-from torchduet.suites.vision.common import EAGER_FIRST, FP32_FIRST, ON_GPU, evaluated, images, part
+from torchduet.suites.vision.common import EAGER_FIRST, PURE_LAST, PURE_ON_GPU, evaluated, images, part
 from torchduet.suites.vision.resnet import RESNETS
 from torchduet.suites.vision.transformer import VITS
 from torchduet.suites.vision.vgg import VGGS
@@ -91,7 +91,7 @@ suite.compare(
         "batch": Axis(default=[8], on={"cuda": Axis(default=[64])}),
     },
     modes=EAGER_FIRST,
-    precisions=FP32_FIRST,
+    precisions=PURE_LAST,
     knobs=FORMATS,
     observe=model.state,
     cost=training_cost,
@@ -113,7 +113,7 @@ suite.compare(
         "batch": Axis(quick=[8], on={"cuda": Axis(quick=[128], full=[1])}),
     },
     modes=Axis(quick=["eager"], default=["compile-model"]),
-    precisions=FP32_FIRST,
+    precisions=PURE_LAST,
     knobs=FORMATS,
     cost=inference_cost,
     call_seconds=seconds_of(inference_cost),
@@ -131,7 +131,7 @@ suite.compare(
     inputs=training_inputs,
     axes=VGG_AXES,
     modes=EAGER_FIRST,
-    precisions=FP32_FIRST,
+    precisions=PURE_LAST,
     knobs=FORMATS,
     observe=model.state,
     cost=training_cost,
@@ -146,7 +146,7 @@ suite.compare(
     inputs=inference_inputs,
     axes=VGG_AXES,
     modes=EAGER_FIRST,
-    precisions=Axis(quick=["fp32"], default=["bf16"], on={"cuda": ON_GPU}),
+    precisions=Axis(quick=["fp32"], default=["bf16"], full=["bf16-pure"], on={"cuda": PURE_ON_GPU}),
     knobs=FORMATS,
     cost=inference_cost,
     call_seconds=seconds_of(inference_cost),

@@ -10,6 +10,8 @@ from torchduet.suites.workload import Axis
 
 ON_GPU = Axis(quick=["fp32", "bf16"], default=["tf32"], full=["fp16"])
 FP32_FIRST = Axis(quick=["fp32"], full=["bf16"], on={"cuda": ON_GPU})
+PURE_ON_GPU = Axis(quick=["fp32", "bf16"], default=["tf32"], full=["bf16-pure", "fp16"])
+PURE_LAST = Axis(quick=["fp32"], full=["bf16", "bf16-pure"], on={"cuda": PURE_ON_GPU})
 EAGER_FIRST = Axis(
     quick=["eager"], full=["compile-model"], on={"cuda": Axis(quick=["eager"], default=["compile-model"])}
 )

@@ -204,6 +204,7 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
 def test_a_blocks_seconds_are_those_of_one_call_and_what_comes_before_is_untimed(hands: Hands) -> None:
     block = CpuClock().block(hands.move, (2.0,), 4, after=lambda: hands.move(1.0), before=lambda: hands.move(50.0))
     assert block == Block(2.25, 2.25, 2.25)
+    assert hands.now == 100.0 + 50.0 + 8.0 + 1.0
 
 
 def test_filling_the_cache_is_no_part_of_a_cold_call(hands: Hands) -> None:
@@ -221,14 +222,15 @@ def synchronized(hands: Hands) -> SynchronizedClock:
 def test_a_device_without_events_is_waited_for_once_and_launching_is_told_from_finishing(hands: Hands) -> None:
     block = synchronized(hands).block(hands.move, (2.0,), 4, lambda: hands.move(1.0), lambda: hands.move(50.0))
     assert block == Block((8 + 1 + 0.5) / 4, 9 / 4, (8 + 1 + 0.5) / 4)
+    assert hands.now == 100.0 + 50.0 + 0.5 + 8.0 + 1.0 + 0.5
 
 
 def test_on_such_a_device_filling_the_cache_has_finished_before_a_cold_call_is_timed(hands: Hands) -> None:
     clock = synchronized(hands)
     clock._flush_buffer = hands.buffer()
-    block = clock.cold(hands.move, (2.0,), 2, after=lambda: hands.move(1.0))
-    assert block == Block((2 * 2.5 + 1) / 2, (2 * 2 + 1) / 2, (2 * 2.5 + 1) / 2)
-    assert hands.flushes == 2
+    block = clock.cold(hands.move, (2.0,), 4, after=lambda: hands.move(1.0))
+    assert block == Block((4 * 2.5 + 1) / 4, (4 * 2 + 1) / 4, (4 * 2.5 + 1) / 4)
+    assert hands.flushes == 4
 
 
 @pytest.mark.parametrize("calls", [1, 3])

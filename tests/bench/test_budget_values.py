@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -270,3 +271,66 @@ def test_other_cases_are_named_and_counted() -> None:
     many = [f"c{number}" for number in range(7)]
     assert differences(selected(*many), selected()) == ["selection: no longer selected: c0, c1, c2, c3, c4 and 2 more"]
     assert differences(selected(*many[:5]), selected()) == ["selection: no longer selected: c0, c1, c2, c3, c4"]
+
+
+def test_the_minimum_of_one_case_is_no_part_of_what_is_shared() -> None:
+    alone, pair = family("a", "eager"), family("b", "eager", "eager")
+    spare = 2.0 - 3 * 0.05 - 2 * 0.4
+    assert Budget(2.0, [alone, pair], now=lambda: 0.0).allot(alone) == pytest.approx(0.4 + 0.3 * spare / 2.3)
+
+
+def test_families_whose_long_calls_take_less_than_their_share_are_counted_with_it() -> None:
+    """Beyond 0.3 of each family, they weigh 2.7, 1.7 and 1.7; their ten calls of each case take 0, 2 and 11.9 s."""
+    none, some, many = (
+        family("c", "eager", "eager", "eager"),
+        family("a", "eager", "eager"),
+        family("b", *["eager"] * 2),
+    )
+    budget = Budget(100.0, [many, some, none], {some.name: 0.1, many.name: 0.595})
+    assert budget._per_case(36.0) == pytest.approx((36.0 + 2.0 + 11.9) / 7.0)  # 11.9 / 1.7 is less than 38 / 5.3
+    assert budget._per_case(34.0) == pytest.approx((34.0 + 2.0) / 5.3)  # and more than 36 / 5.3
+
+
+def test_those_with_the_fewest_seconds_per_case_get_more_than_the_small_share_first() -> None:
+    """Ten cases of 1 s each, 9.7 beyond the small share, and two of 6 s, 1.7 beyond it."""
+    large, small = family("a", *["eager"] * 10), family("b", "eager", "eager")
+    budget = Budget(100.0, [small, large], {large.name: 0.1, small.name: 0.6})
+    assert budget._per_case(4.0) == pytest.approx((4.0 + 10.0) / 10.3)
+
+
+def test_what_starting_takes_is_learned_per_device() -> None:
+    cases = family("a", "eager", device="cuda:0").cases + family("a", "eager", device="cuda:1").cases
+    one = Family(cases, cases)
+    budget = Budget(100.0, [one])
+    for _ in range(2):
+        budget.done(one, fixed_seconds=20.0, starting=8.0)
+    assert budget._starting(one) == 8.0
+    assert budget._starting(family("b", "eager", device="cuda:0")) == 4.0
+
+
+def test_what_a_familys_author_declares_of_its_calls_is_asked_for_its_size_and_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def seconds_of(size: object, kind: str) -> float:
+        asked.append((size, kind))
+        return 0.25
+
+    monkeypatch.setattr(budgets, "workload_of", lambda _: SimpleNamespace(seconds_of=seconds_of))
+    one = family("a", "eager", device="cuda:1")
+    assert budgets.call_seconds([one]) == {one.name: 0.25}
+    assert asked == [({}, "cuda")]
+
+
+def test_the_energy_of_a_case_takes_five_and_a_half_seconds() -> None:
+    one = family("a", "eager", "eager")
+    assert Budget(100.0, [one], extra=budgets.ENERGY_SECONDS)._fixed(one) == pytest.approx(2 * (0.05 + 5.5))
+
+
+def test_a_family_of_which_nothing_is_said_cost_nothing_known_and_is_not_tried_again() -> None:
+    nothing = Spent()
+    assert (nothing.fixed, nothing.timing, dict(nothing.stages), nothing.slow, nothing.retry, nothing.starting) == (
+        *(None, None, {}, (), False),
+        None,
+    )

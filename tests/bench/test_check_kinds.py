@@ -422,13 +422,20 @@ suite.compare("any", off, inputs=lambda device: (torch.ones(8),), check=False, *
 @pytest.mark.parametrize(
     ("tolerance", "message"),
     [
-        ({"int4": 0.1}, "tolerance has int4; known are fp32, tf32, bf16, fp16 and the implementations f, int8"),
+        (
+            {"int4": 0.1},
+            "tolerance has int4; known are fp32, tf32, bf16, fp16, bf16-pure, fp16-pure "
+            "and the implementations f, int8",
+        ),
         (
             {"fp32": float("inf")},
             "tolerance of fp32 is inf; it is a positive number; use check=False to compare nothing",
         ),
         ({"int8": -1}, "tolerance of int8 is -1; it is a positive number, such as 0.05"),
-        ({"int8": {"fp8": 0.1}}, "tolerance of int8's fp8 is of no precision; known are fp32, tf32, bf16, fp16"),
+        (
+            {"int8": {"fp8": 0.1}},
+            "tolerance of int8's fp8 is of no precision; known are fp32, tf32, bf16, fp16, bf16-pure, fp16-pure",
+        ),
         ({"fp32": {"fp32": 0.1}}, "tolerance of fp32 is {'fp32': 0.1}; it is a positive number, such as 0.05"),
     ],
 )

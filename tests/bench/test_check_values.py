@@ -8,6 +8,7 @@ from torch import Tensor
 
 from torchduet.bench.record.schema import CheckRecord
 from torchduet.bench.timing.checking import check as checking
+from torchduet.bench.timing.checking.compare import Held
 from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.checking.reference import SEED, Reference, no_reference, reference_result
 from torchduet.bench.timing.checking.results import Results, results_of
@@ -114,7 +115,8 @@ def test_the_tolerance_that_is_advised_is_twice_the_error_and_none_for_a_large_o
 
 
 @pytest.mark.parametrize(
-    ("error", "advised"), [(0.0004, "8e-04"), (0.004, "0.008"), (0.2, "0.4"), (0.499, "1"), (0.501, None)]
+    ("error", "advised"),
+    [(0.0004, "8e-04"), (0.0015, "0.003"), (0.004, "0.008"), (0.2, "0.4"), (0.499, "1"), (0.501, None)],
 )
 def test_the_advised_tolerance_is_rounded_to_a_digit_and_none_from_a_half_on(error: float, advised: str | None) -> None:
     with pytest.raises(CheckError) as raised:
@@ -247,3 +249,56 @@ def test_of_several_implementations_the_tolerance_of_one_is_advised() -> None:
 def test_a_workload_that_is_not_checked_has_nothing_in_its_record() -> None:
     record = checking.check(workload(check=False), "fp32", results_of(torch.full((2,), torch.nan)), no_reference())
     assert record == {"what": "nothing", "relative_error": None, "tolerance": None}
+
+
+def test_an_error_of_a_thousandth_is_no_small_number() -> None:
+    assert checking._rounded_up(1e-3) == "0.002"
+
+
+def test_an_error_as_large_as_the_tolerance_is_allowed() -> None:
+    one = torch.ones(1, dtype=torch.float64)
+    record = checking.check(
+        workload(tolerance={"fp32": 0.5}), "fp32", results_of(1.5 * one), Reference(results_of(one))
+    )
+    assert (record["relative_error"], record["tolerance"]) == (0.5, 0.5)
+
+
+def test_a_single_value_with_a_name_is_named() -> None:
+    with pytest.raises(CheckError, match=r"its result is wrong in .*loss.*: relative error"):
+        checking.check(workload(), "fp32", results_of({"loss": GOOD * 1.001}), Reference(results_of({"loss": GOOD})))
+
+
+def test_what_another_seed_returns_in_addition_says_nothing() -> None:
+    with pytest.raises(CheckError) as raised:
+        checking.check(workload(), "fp32", results_of([GOOD * 1.6]), seeded([GOOD], [GOOD, GOOD]))
+    assert OF_SEED not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("rounding", "undecided", "expected"),
+    [
+        ((False, False), (0, 0), {}),
+        ((False, True), (0, 0), {"scale": "rounding"}),
+        ((True, True), (2, 3), {"scale": "rounding", "undecided": 5}),
+        ((False, False), (0, 1), {"undecided": 1}),
+    ],
+)
+def test_a_record_says_where_rounding_gave_the_scale_and_how_many_positions_it_left_undecided(
+    rounding: tuple[bool, bool],
+    undecided: tuple[int, int],
+    expected: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = iter(Held("x", 0.0, rounding=one, undecided=number) for one, number in zip(rounding, undecided, strict=True))
+    monkeypatch.setattr(checking, "compare", lambda *_: next(held))
+    record = check([GOOD, GOOD], [GOOD, GOOD])
+    assert {key: record.get(key) for key in ("scale", "undecided") if key in record} == expected
+
+
+def test_only_results_that_are_declared_random_may_have_a_shape_that_another_seed_changes() -> None:
+    longer = torch.ones(9, dtype=torch.float64)
+    record = checking.check(workload(deterministic=False), "fp32", results_of([longer]), seeded([GOOD], [longer[:5]]))
+    assert record["what"] == "shapes"
+    for of, other in ((workload(deterministic=False), GOOD), (workload(), longer[:5])):
+        with pytest.raises(CheckError, match="shape"):
+            checking.check(of, "fp32", results_of([longer]), seeded([GOOD], [other]))

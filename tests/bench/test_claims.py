@@ -25,9 +25,17 @@ def select(suite: str, devices: list[str]) -> set[Case]:
 
 
 def test_a_size_that_a_claim_states_is_selected_from_any_tier_where_both_sides_can_run() -> None:
-    sizes = {(dict(case.size)["n"], case.device) for case in select("matmul", ["cpu", "cuda"])}
+    in_fp32 = [case for case in select("matmul", ["cpu", "cuda"]) if case.precision == "fp32"]
+    sizes = {(dict(case.size)["n"], case.device) for case in in_fp32 if case.workload == "square"}
     assert sizes == {(10_000, "cpu"), (10_000, "cuda")}
-    assert select("matmul", ["cpu"]) == set()  # half of a comparison decides nothing
+    # Half of a comparison decides nothing.
+    assert {case.precision for case in select("matmul", ["cpu"])} == {"bf16", "bf16-pure"}
+
+
+def test_a_claim_of_precisions_selects_both_and_no_more() -> None:
+    found = [case for case in select("matmul", ["cpu"]) if case.workload == "square"]
+    assert {case.precision for case in found} == {"bf16", "bf16-pure"}
+    assert len(found) % 2 == 0
 
 
 def test_a_claim_of_no_size_takes_the_tiers_sizes_and_both_sides() -> None:

@@ -304,6 +304,54 @@ def test_the_memory_that_float64_took_on_an_accelerator_is_given_back_each_time(
     assert log == ["given back"] * 2
 
 
+@pytest.mark.parametrize(("each", "repeated"), [(0.0, 9), (19.5, 2), (20.0, 1), (7.0, 3)])
+def test_a_reference_is_repeated_for_twenty_seconds_after_the_fewest_times(
+    each: float, repeated: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(references, "perf_counter", lambda: now[0])
+
+    def again(_: int, __: object) -> Results:
+        now[0] += each
+        return {}
+
+    assert len(Reference(again=again).perturbed(UNIT, 1, 9)) == repeated
+    assert len(Reference(again=again).perturbed(UNIT, 4, 9)) == max(repeated, 4)
+
+
+def test_random_results_can_be_computed_in_their_own_types_with_the_same_seed_too() -> None:
+    def noise(x: Tensor) -> Tensor:
+        return x * torch.rand(3)
+
+    x = torch.ones(3)
+    found = reference_result(workload(), (x,), noise, noise)
+    assert (found.held_against, found.random) == ("float64", True)
+    assert found.own is not None
+    own = found.own()
+    assert (own.held_against, own.why) == ("own dtype", references.RANDOM)
+    assert own.results[ROOT].value.dtype == torch.float32  # type: ignore[union-attr]
+    assert torch.equal(own.results[ROOT].value, found.own().results[ROOT].value)  # type: ignore[arg-type]
+    assert reference_result(workload(), (x,), noise).own is None
+    plain = reference_result(workload(), (x,), torch.exp, torch.exp)
+    assert (plain.own, plain.random) == (None, False)
+
+
+def test_the_inputs_are_restored_after_the_first_implementation_ran_in_their_own_types() -> None:
+    restored: list[int] = []
+
+    def narrow(x: Tensor) -> Tensor:
+        if x.dtype == torch.float64:
+            raise RuntimeError("expected float")
+        return 2 * x
+
+    def restore() -> None:
+        restored.append(1)
+
+    reference_result(workload(), (torch.ones(2),), narrow, narrow, restore)
+    before_float64, before_and_after_own, before_float64_again = 1, 2, 1
+    assert len(restored) == before_float64 + before_and_after_own + before_float64_again
+
+
 def test_nan_in_the_reference_is_counted() -> None:
     with pytest.raises(CheckError, match="result is not finite even in float64: 2 of 3 values are NaN"):
         reference_result(workload(), (), lambda: torch.tensor([math.nan, 1.0, math.nan]))
@@ -327,3 +375,25 @@ def test_results_in_the_hosts_memory_keep_their_names_and_texts() -> None:
 def test_where_neither_the_reference_nor_its_rounding_has_a_size_the_error_is_absolute_and_no_rounding() -> None:
     assert held(doubles(0.5), doubles(0.0), doubles(0.0)) == Held(ROOT, 0.5)
     assert not held(doubles(0.5), doubles(0.0), doubles(0.0)).rounding
+
+
+def test_an_error_as_large_as_the_tolerance_needs_no_repetition() -> None:
+    of = Repeated(part([1.0]))
+    assert compare(part([1.5]), of.reference.results[ROOT], of.reference, 0.5, UNIT) == Held(ROOT, 0.5)
+    assert of.seeds == []
+
+
+def test_a_shape_is_looked_at_in_sixteen_repetitions_of_four_times_the_rounding() -> None:
+    units: list[float] = []
+
+    def again(_: int, context: Any) -> Results:
+        units.append(context.unit)
+        return {ROOT: part([1.0] * (2 if len(units) == 16 else 1))}
+
+    assert shape_varies(part([1.0]), Reference({ROOT: part([1.0])}, again=again))
+    assert units == [4.0 * 2.0**-24] * 16
+
+
+def test_a_repetition_that_lacks_a_value_says_nothing_on_it() -> None:
+    of = Reference({ROOT: part([1.0])}, again=lambda *_: {"another": part([2.0, 3.0])})
+    assert not shape_varies(of.results[ROOT], of)

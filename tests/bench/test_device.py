@@ -42,6 +42,7 @@ from torchduet.bench.timing.device_registry import accelerators, device_of
 from torchduet.bench.timing.slowed.copies import slow_down
 from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
 from torchduet.bench.timing.timed_case import TimedCase
+from torchduet.suites.workload import COMPILED
 
 ROOT = Path(__file__).parents[2]
 WORKLOADS = Path(__file__).parent / "workloads"
@@ -51,6 +52,7 @@ CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
 ABOUT_DEVICES = (
     *("bench/timing/device", "bench/timing/cuda_", "bench/record/devices.py", "suites/devices.py"),
     "bench/host/gpus/variables.py",  # of the environment, which NVIDIA's libraries read
+    "bench/duet/knobs/gpu.py",  # what only CUDA heeds
 )
 
 
@@ -310,7 +312,7 @@ def test_torch_accelerator_says_what_an_xpu_is_and_holds(current: list[str]) -> 
     ]
     assert [kind for kind, _ in missing] == ["mps"]
     lacks = dict(found[0].lacks)
-    assert lacks.keys() == {"tf32", "compile", "compile-model", "reduce-overhead", "max-autotune", "graph"}
+    assert lacks.keys() == {"tf32", *COMPILED, "graph"}
     assert lacks["compile"] == "torch.compile on xpu needs a Triton that supports it"
     assert peak_memory(lambda: current.append("call"), "xpu:1") == (4000, 2 * 2**20)
     assert current == ["synchronize xpu:1", "empty cache", "reset xpu:1", "call", "synchronize xpu:1"]

@@ -26,7 +26,7 @@ def test_the_line_of_a_built_in_suite_is_named() -> None:
     function = next(iter(suite.workloads["square"].implementations.values())).function
     with pytest.raises(RuntimeError) as caught:
         function(torch.ones(2, 3), torch.ones(2, 3))
-    assert " (matmul.py:" in describe(caught.value, "matmul")
+    assert " (products.py:" in describe(caught.value, "matmul")
 
 
 def test_the_line_of_the_authors_file_is_named_whatever_it_is_called(

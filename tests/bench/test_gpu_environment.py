@@ -235,7 +235,7 @@ def test_a_journal_that_does_not_fit_is_found_before_a_gpu_is_waited_for(monkeyp
         run: Any = SimpleNamespace(
             measuring=SimpleNamespace(plan=lambda _: None),
             progress=SimpleNamespace(families=[1]),
-            settings=SimpleNamespace(options=SimpleNamespace(profile=None), profiling=None),
+            settings=SimpleNamespace(options=SimpleNamespace(profile=None, warm_start=None), profiling=None),
             stop_request=SimpleNamespace(graceful=False),
         )
         stash[SELECTED], stash[SESSION] = True, run

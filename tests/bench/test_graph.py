@@ -355,13 +355,25 @@ def test_each_call_of_a_compiled_graph_is_a_step_of_its_own(monkeypatch: pytest.
     assert log == ["step", "call", "step", "call"]
 
 
-@pytest.mark.parametrize("mode", ["reduce-overhead", "max-autotune", "compile"])
-def test_torch_compile_is_told_the_mode(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("reduce-overhead", ("reduce-overhead", None)),
+        ("max-autotune", ("max-autotune", None)),
+        ("max-autotune-no-cudagraphs", ("max-autotune-no-cudagraphs", None)),
+        ("compile", (None, None)),
+        ("compile-dynamic", (None, True)),
+        ("compile-static", (None, False)),
+    ],
+)
+def test_torch_compile_is_told_the_mode_and_the_sizes(
+    mode: str, told: tuple[str | None, bool | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(torch, "compile", lambda function, mode: asked.append(mode) or function)
+    monkeypatch.setattr(torch, "compile", lambda function, mode, dynamic: asked.append((mode, dynamic)) or function)
     workload = of(lambda x: x)
     prepare(workload, a_case(workload, mode), (1,))
-    assert asked == [None if mode == "compile" else mode]
+    assert asked == [told]
 
 
 def test_the_reasons_for_skipped_graphs_are_heard() -> None:

@@ -193,15 +193,19 @@ def test_the_name_of_a_new_journal_is_on_disk_before_anything_is_measured(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[bool] = []
+    folders: list[int] = []
     fsync = os.fsync
 
     def noting(handle: int) -> None:
         synced.append(stat.S_ISDIR(os.fstat(handle).st_mode))
+        folders.extend([handle] if synced[-1] else [])
         fsync(handle)
 
     monkeypatch.setattr(journal.os, "fsync", noting)
     made = Journal.create(path, {"identity": {}})
     assert synced == [False, True]  # the first entry, then its folder
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(folders[0])  # is closed again
     made.append(FAMILY)
     assert synced == [False, True, False]
     made.close()
@@ -268,3 +272,26 @@ def test_what_lies_in_the_way_of_a_journal_is_named(path: Path) -> None:
     path.symlink_to(path.with_name("nowhere"))
     with pytest.raises(JournalError, match=r"is a link, not a file"):
         set_aside(path)
+
+
+def test_a_removed_journal_is_closed_and_may_be_gone_already(path: Path) -> None:
+    made = Journal.create(path, {"identity": {}})
+    path.unlink()
+    made.remove()
+    assert made.append(FAMILY) is None
+    assert made.problem == f"{path} is closed"
+
+
+def test_a_journal_that_was_set_aside_can_be_opened_and_nobody_may_execute_it(path: Path) -> None:
+    written(path, FAMILY)
+    assert path.stat().st_mode & 0o111 == 0
+    kept = set_aside(path)
+    assert kept is not None
+    again, content = Journal.reopen(kept)
+    assert content.entries == (FAMILY,)
+    again.close()
+
+
+def test_journals_of_this_format_stay_readable() -> None:
+    found = parse(encode({"kind": "run", "format": 1, "identity": {}}) + encode(FAMILY), "it")
+    assert (found.header["format"], found.entries) == (1, (FAMILY,))

@@ -22,6 +22,7 @@ from torchduet.bench.record.moderation import (
     difference,
     estimate,
     fit,
+    prior_degrees,
     prior_for,
 )
 from torchduet.bench.record.schema import PriorOf
@@ -309,6 +310,20 @@ def test_a_single_visit_on_an_unknown_machine_rests_on_what_was_measured_elsewhe
     assert prior == Prior(deviation, degrees, families, "typical")
     width = deviation * stats.t.isf(0.005, degrees)
     assert estimate(once, prior).half_width == pytest.approx(width, rel=1e-6)
+
+
+def test_two_visits_alone_rest_on_that_too_and_a_third_makes_it_needless() -> None:
+    twice, thrice = Visits((0.1, 0.11), (None,) * 2), Visits((0.1, 0.11, 0.12), (None,) * 3)
+    assert prior_for("times", [("a", twice)], None) == TYPICAL["times"]
+    assert prior_for("times", [("a", thrice)], None) is None
+
+
+def test_what_varies_no_more_than_is_expected_keeps_all_degrees_of_the_prior() -> None:
+    assert prior_degrees(1e-4, 3.0, 1e-4, 4.0) == 4.0
+    assert prior_degrees(0.0, 3.0, 0.0, 4.0) == 4.0
+    assert prior_degrees(1e-4, 3.0, 0.0, 4.0) == 0.0  # nothing was expected at all
+    assert prior_degrees(9.0, 0.0, 1e-4, 4.0) == 4.0  # of a single visit
+    assert 0 < prior_degrees(9e-4, 3.0, 1e-4, 4.0) < 4.0
 
 
 def test_five_families_with_two_visits_are_enough_for_a_prior() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from torchduet.bench.noise.grades import noise_of
+from torchduet.bench.noise.grades import noise_of, run_record
 from torchduet.bench.noise.over_visits import over_visits
 from torchduet.bench.record.schema import PilotRecord
 from torchduet.bench.record.telemetry import BlockSwitches, Telemetry, Timed
@@ -177,3 +177,25 @@ def test_a_familys_noise_is_that_of_all_of_its_gpus_and_a_cases_that_of_its_own(
         } | {busy: "disturbed"}
         assert found.noise is not None
         assert found.noise["grade"] == "disturbed"
+
+
+def test_in_how_many_families_a_cause_held_is_told_from_two_on() -> None:
+    busy = replace(IDLE, others=0.9)
+
+    def causes_of(*loads: Telemetry) -> list[str]:
+        records: Any = {f"c{at}": {"speedups": [], "notes": [], "timing": {}} for at in range(len(loads))}
+        visits = [visit(9.0 * at, f"c{at}", telemetry=load) for at, load in enumerate(loads)]
+        found = noise_of(visits, records, [], threads=2, cores=2).noise
+        assert found is not None
+        return found["causes"]
+
+    assert "at worst" not in causes_of(busy)[0]
+    assert causes_of(busy, busy)[0].endswith(" (at worst; in all 2 families)")
+    assert causes_of(busy, IDLE)[0].endswith(" (at worst; in 1 of 2 families)")
+
+
+@pytest.mark.parametrize(("change", "told"), [(0.2499, False), (0.25, True), (0.5, True)])
+def test_pilots_that_change_by_a_quarter_over_the_run_are_told(change: float, told: bool) -> None:
+    assert [words.startswith("the pilots' times changed by") for words in run_record([[]], change)["causes"]] == (
+        [True] if told else []
+    )

@@ -138,10 +138,11 @@ def test_autocast_is_bf16_only_where_asked_for() -> None:
 
 def test_every_kind_of_device_has_the_precisions_that_the_machine_does_not_exclude() -> None:
     precisions = {kind: device.precisions for kind, device in device_registry.BUILT_IN.items()}
-    accelerator = ("fp32", "bf16", "fp16")
+    pure = ("bf16-pure", "fp16-pure")
+    accelerator = ("fp32", "bf16", "fp16", *pure)
     assert precisions == {
-        "cpu": ("fp32", "bf16"),
-        "cuda": ("fp32", "tf32", "bf16", "fp16"),
+        "cpu": ("fp32", "bf16", *pure),
+        "cuda": ("fp32", "tf32", "bf16", "fp16", *pure),
         "xpu": accelerator,
         "mps": accelerator,
     }

@@ -119,7 +119,7 @@ def test_the_products_of_a_gpu_reach_8192_by_default() -> None:
     assert "matmul.square[n=64]" not in found
     family = found["matmul.square[n=8192]"]
     assert devices_of(family) == {"cuda"}
-    assert {"fp32", "tf32", "bf16", "fp16"} == {case.precision for case in family.cases}
+    assert {"fp32", "tf32", "bf16", "fp16", "bf16-pure"} == {case.precision for case in family.cases}
     assert family.reference.id == "matmul.square[n=8192] cuda eager fp32"
     both = named(selection(with_gpus(HOPPER), tier="default"))
     assert {"matmul.square[n=64]", "matmul.square[n=8192]"} <= set(both)

@@ -11,11 +11,11 @@ import pytest
 
 from tests.bench.made_visits import family, first_records, visited_records
 from torchduet.bench.record.contract import check_record
-from torchduet.bench.record.moderation import MIN_FAMILIES, TYPICAL, Prior, Visits, estimate, fit
+from torchduet.bench.record.moderation import MIN_FAMILIES, TYPICAL, Estimate, Prior, Visits, estimate, fit
 from torchduet.bench.record.schema import Record, VisitsRecord
 from torchduet.bench.record.schema_check import check
 from torchduet.bench.record.statistics import side_of, wanted
-from torchduet.bench.record.visits.intervals import judged, ratios_of, times_of
+from torchduet.bench.record.visits.intervals import is_precise, judged, priors_of, ratios_of, times_of
 
 MACHINE = {"speedups": Prior(0.03, 5.0, 40, "machine")}
 
@@ -239,3 +239,45 @@ def test_what_a_run_did_not_measure_has_no_prior_in_it() -> None:
 def test_degrees_without_end_are_a_million_in_the_record() -> None:
     found = judged(run(3, families=1, between=0.001), {"speedups": Prior(0.05, math.inf, 30, "machine")})
     assert [one["interval"]["degrees"] for one in compared(found.records)] == [1e6]
+
+
+def test_a_prior_is_in_the_record_as_it_was() -> None:
+    machine = {"speedups": Prior(0.03, math.inf, 40, "machine"), "times": Prior(0.02, 4.0, 30, "machine")}
+    found = judged(run(1, families=1), machine)
+    assert found.visits is not None
+    recorded = {prior["of"]: prior for prior in found.visits["priors"]}
+    assert recorded["speedups"] == {"of": "speedups", "deviation": 0.03, "degrees": None, "families": 40} | {
+        "source": "machine"
+    }
+    assert recorded["times"]["degrees"] == 4.0
+    assert priors_of(found.visits) == machine
+    assert priors_of(None) == {}
+
+
+def test_the_fewest_the_median_and_the_most_visits_are_recorded() -> None:
+    records = {
+        name: record
+        for number, visits in enumerate((2, 3, 9))
+        for name, record in visited_records(family(f"w{number}"), visits).items()
+    }
+    found = judged(records, {}).visits
+    assert found is not None
+    assert (found["fewest"], found["median"], found["most"]) == (2, 3, 9)
+
+
+def test_an_interval_that_is_too_wide_to_say_anything_is_none() -> None:
+    """Half of that of two visits is 63.7 times as wide as they are from their middle: 89 for 1.4, 57 for 0.9."""
+    for apart, known in ((1.4, False), (0.9, True)):
+        records = run(3, families=1)
+        for record in records.values():
+            for speedup in record["speedups"]:
+                speedup["visit_ratios"] = [math.exp(apart), math.exp(-apart)]
+                speedup["visit_errors"] = [None, None]
+        (found,) = compared(judged(records, {"speedups": Prior(1.0, 1e-9, 9, "machine")}).records)
+        assert (found["low"] is not None, found["high"] is not None, "interval" in found) == (known, known, known)
+
+
+def test_an_interval_is_narrow_enough_at_the_width_that_is_wanted() -> None:
+    for half, expected in ((0.01, True), (0.0101, False)):
+        assert is_precise(Estimate(0.0, -half, half, 0.01, 5.0, 4, "run")) is expected
+    assert is_precise(Estimate(0.3, 0.28, 0.32, 0.01, 5.0, 4, "run"))

@@ -152,7 +152,8 @@ def kills(number: int, seed: int = 1, families: int | None = None, *options: str
 
         def started(*, quiet: bool = True) -> Bench:
             hurried = ("-p", "tests.faults.hurried", "--resume", *options)
-            return Bench(traces, run, *hurried, suite=MIXED, budget="10h", quiet=quiet)
+            budget = f"{number}m" if options else "10h"  # pairs of a duet are taken until it is used up
+            return Bench(traces, run, *hurried, suite=MIXED, budget=budget, quiet=quiet)
 
         while killed < number:
             bench = started()

@@ -21,7 +21,9 @@ import torch
 
 import torchduet
 from torchduet.comparison import Comparison
+from torchduet.reports.findings.advice import answers
 from torchduet.reports.read.run_file import load
+from torchduet.reports.tables.frames import frames
 
 SHORT = "0.6s"
 X = torch.randn(64, 64)
@@ -134,6 +136,23 @@ def test_pandas(found: Comparison) -> None:
     assert table.loc["slow", "verdict"] == "slower"
     assert table.loc["slow", "baseline"] == "fast"
     assert table.loc["slow", "low"] <= table.loc["slow", "speedup"] <= table.loc["slow", "high"]
+
+
+def test_a_pure_precision_converts_inputs_and_what_functions_capture_and_is_held_against_autocast(
+    tmp_path: Path,
+) -> None:
+    model, x = torch.nn.Linear(32, 32), torch.randn(8, 32)
+    precisions = ["fp32", "bf16", "bf16-pure"]
+    found = torchduet.compare({"layer": lambda x: model(x)}, x, precision=precisions, budget="1s", processes=False)
+    pure = found.find("layer", precision="bf16-pure")
+    assert pure.record["check"]["relative_error"] > 1e-4  # the weights were rounded, too
+    assert "computes_in" not in pure.record["check"]
+    held = [(speedup["knob"], speedup["baseline"]) for speedup in pure.record["speedups"]]
+    assert held[1:] == [("precision", "fp32"), ("precision", "bf16")]
+    assert model.weight.dtype == x.dtype == torch.float32
+    found.save(tmp_path / "run.json")
+    titles = [answer.title for answer in answers(frames(load(tmp_path / "run.json")).comparisons)]
+    assert titles == ["bf16 autocast", "pure bf16", "pure bf16 instead of autocast"]
 
 
 def test_sizes_and_precisions() -> None:

@@ -119,14 +119,19 @@ def test_a_compiled_function_is_its_original_in_a_mode() -> None:
     assert function_of("f", double) == Function(double)
     assert function_of("f", torch.compile(double)) == Function(double, "compile")
     assert function_of("f", torch.compile(double, mode="reduce-overhead")).mode == "reduce-overhead"
+    assert function_of("f", torch.compile(double, mode="max-autotune-no-cudagraphs")).mode == (
+        "max-autotune-no-cudagraphs"
+    )
+    assert function_of("f", torch.compile(double, dynamic=True)) == Function(double, "compile-dynamic")
+    assert function_of("f", torch.compile(double, dynamic=False)) == Function(double, "compile-static")
     module = torch.nn.Linear(1, 1)
     assert function_of("f", torch.compile(module)) == Function(module, "compile")
     for odd in (
         torch.compile(double, backend="eager"),
         torch.compile(double, options={"max_fusion_size": 3}),
-        torch.compile(double, dynamic=True),
+        torch.compile(double, dynamic=True, mode="reduce-overhead"),
     ):
-        with pytest.raises(SuiteError, match="'f' is compiled with another backend, dynamic= or options"):
+        with pytest.raises(SuiteError, match="another backend, dynamic= beside another mode, or options of its own"):
             function_of("f", odd)
 
 

@@ -104,10 +104,16 @@ class Mutants:
                     self.tests[entry["test"]] = Covered(entry["seconds"], lines_of)
 
     def _cost(self, name: str) -> float:
-        """Seconds of a test by itself: what a whole session shares is made anew in each fork."""
+        """Seconds of a test by itself: what a whole session shares is made anew in each fork.
+
+        Not those fixtures that every test of a folder has: they replace something, and make nothing.
+        """
         item = self.items[name]
-        fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009
-        shared = any(one[-1].scope == "session" and "tests/" in one[-1].baseid for one in fixtures)
+        always = set(item.session._fixturemanager._getautousenames(item))
+        fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.items()  # noqa: B009
+        shared = any(
+            name not in always and one[-1].scope == "session" and "tests/" in one[-1].baseid for name, one in fixtures
+        )
         return self.tests[name].seconds + SHARED * shared
 
     def _concerned(self, mutant: Mutant) -> list[str]:

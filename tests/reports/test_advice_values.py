@@ -299,3 +299,24 @@ def test_the_settings_of_a_baseline_without_a_record_count_for_whether_a_family_
     assert not tied(first, second)
     speedup["against"] = first["case"]["id"]
     assert tied(first, second)
+
+
+def test_the_pay_off_of_a_single_case_has_its_interval() -> None:
+    paying = row("a", 2.0, compiled=True, pays_after=20.0, pays_seconds=2.0, pays_after_low=18.0, pays_after_high=22.0)
+    said = "1.0 s of compilation pay off after 20 calls"
+    assert advice_words.pay_off(table(paying)) == f"Its {said} (18 to 22), 2.0 s in."
+    assert advice_words.pay_off(table({**paying, "pays_after_high": None})) == f"Its {said}, 2.0 s in."
+    assert advice_words.pay_off(table({**paying, "pays_after_low": None})) == f"Its {said}, 2.0 s in."
+    both = advice_words.pay_off(table(paying, row("b", 0.9, compiled=True, verdict="slower")))
+    assert both == f"For `a`, its {said} (18 to 22), 2.0 s in."
+
+
+def test_three_are_named_without_any_more() -> None:
+    rows = table(*(row(name, ratio, workload=name) for name, ratio in (("a", 3.0), ("b", 2.0), ("c", 1.5))))
+    assert advice_words.where(rows, "faster") == "Faster: `a` 3.00×, `b` 2.00×, `c` 1.50×."
+    assert advice_words.alternatives(rows, "faster").endswith(" in `c`.")
+
+
+def test_a_case_without_an_interval_is_told_so_among_others_that_have_one() -> None:
+    said = advice_words.effect("`x`", table(row("a", 1.5), row("b", 3.0, low=None, high=None)))
+    assert "Best: `b` with 3.00× (no interval). Worst: `a` with 1.50× (1.48 to 1.52)." in said

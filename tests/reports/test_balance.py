@@ -134,5 +134,8 @@ def test_the_ends_of_the_placements_and_of_what_is_slow_count_to_the_last_digit(
 
 
 def test_a_balance_has_nothing_unusual_in_it_unless_it_says_so() -> None:
-    assert (FITS.cold, FITS.waited, FITS.interrupted, FITS.visits) == (False, False, 0.0, 0)
-    assert FITS.agrees
+    one = Balance(timed=1.0, low=1.0, high=1.0, unprofiled=1.0, profiled=1.0, attributed=1.0, rest=0.0)
+    assert (one.cold, one.waited, one.interrupted, one.visits) == (False, False, 0.0, 0)
+    assert one.agrees
+    within = replace(one, timed=0.5, low=0.5, visits=2)
+    assert "in the placements of its tensors in memory in 2 visits: within that they agree." in said(within)

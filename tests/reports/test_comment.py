@@ -84,6 +84,14 @@ def test_one_slower_case_is_named_with_its_factor(document: Any) -> None:
     )
 
 
+def test_a_variable_of_one_side_is_what_the_answer_is_about(document: Any) -> None:
+    duet = duet_of(document, "slower", "same", "same")
+    base, against = duet[KEY]["against"]["base"], duet[KEY]["against"]["against"]
+    base.update(rev=None, python=against["python"], env={"A": "@torvalds"}, label="A=@torvalds")
+    del base["commit"], against["commit"], against["uncommitted"]
+    assert text_of(duet).splitlines()[0] == ("**With `A=@torvalds`: 1.08× as fast in 1 of 3 cases; 2 are the same**.")
+
+
 def test_several_cases_are_counted_and_listed_slower_first(document: Any) -> None:
     text = text_of(duet_of(document, "faster", "same more", "slower", "same", "slower", "unclear", "same less"))
     assert text.splitlines()[0] == (

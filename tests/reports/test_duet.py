@@ -129,3 +129,18 @@ def test_a_malformed_record_is_refused(shared_document: Any, key: str, value: ob
     document["benchmarks"][0]["extra_info"][KEY]["against"][key] = value
     with pytest.raises(ContractError, match=message):
         from_json(document)
+
+
+def test_the_page_of_a_setting_asks_and_answers_whether_it_is_worth_it(shared_document: Any) -> None:
+    document = make_duet(shared_document)
+    base, against = (document[KEY]["against"][name] for name in ("base", "against"))
+    against.update(torch=base["torch"], python=base["python"], label="without torch.set_num_interop_threads")
+    base.update(settings={"torch.set_num_interop_threads": "1"}, label="torch.set_num_interop_threads=1")
+    for one in document["benchmarks"]:
+        if one["extra_info"][KEY]["against"]["verdict"] == "faster":
+            one["extra_info"][KEY]["against"]["verdict"] = "unclear"
+    page = render(from_json(document))
+    assert "Is it faster with torch.set_num_interop_threads=1?" in page
+    assert '<p class="standing">Worth it</p>' in page
+    assert "With torch.set_num_interop_threads=1: " in page
+    assert "those of A, which has it, against B" in page

@@ -14,7 +14,7 @@ pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 from torchduet.bench.record.statistics import Interval
 from torchduet.reports.history import changes
 from torchduet.reports.history.changes import NEAR, Noise, clipped, noise_of, pooled, shrunk, steps
-from torchduet.reports.history.judge import SPEEDUP, TIME, Line, _beyond, _Judge, _rise, _straying, judge
+from torchduet.reports.history.judge import SPEEDUP, TIME, Judged, Line, _beyond, _Judge, _rise, _straying, judge
 from torchduet.reports.history.key import Machine
 from torchduet.reports.history.series import CaseName, History, Numbers, RunMark
 
@@ -129,8 +129,9 @@ def test_the_noise_of_a_short_series_is_shrunk_towards_the_common_one() -> None:
 
 def test_outliers_are_clipped_to_two_deviations_about_their_neighbours() -> None:
     values = np.zeros(20)
-    values[10], values[15] = 1.0, -0.015
+    values[5], values[10], values[15] = -1.0, 1.0, -0.015
     found = clipped(values, Noise(0.01, 0.0))
+    assert found[5] == pytest.approx(-0.02)
     assert found[10] == pytest.approx(0.02)
     assert found[15] == pytest.approx(-0.015)
 
@@ -250,6 +251,7 @@ def test_steps_below_the_threshold_are_removed_the_lowest_first() -> None:
     assert high(levels(0.0, 0.01), [0, 5, 10], 0.05) == [0, 10]
     assert high(levels(0.0, 0.05), [0, 5, 10], 0.05) == [0, 5, 10]  # as high as the threshold
     assert high(levels(0.5, 0.0), [0, 5, 10], 0.05) == [0, 5, 10]
+    assert high(levels(0.0, 0.01, 0.04), [0, 5, 10, 15], 0.05) == [0, 15]
     # The middle level is 0.03 above the first and 0.04 below the last: with the first it becomes 0.015.
     assert high(levels(0.0, 0.03, 0.07), [0, 5, 10, 15], 0.05) == [0, 10, 15]
     assert high(levels(0.0, 0.04, 0.07), [0, 5, 10, 15], 0.05) == [0, 5, 15]
@@ -261,3 +263,62 @@ def test_a_step_can_be_no_further_away_than_the_nearest_end_of_its_levels() -> N
     for series, index, height in ((values, 9, 1.0), (values[::-1], 3, -1.0)):
         (step,) = steps(series, Noise(0.7, 0.0), THRESHOLD)
         assert (step.index, step.height.point, step.reach) == (index, height, 3)
+
+
+def test_a_change_point_is_moved_by_four_runs_at_most() -> None:
+    values = np.concatenate([np.zeros(15), np.ones(15)])
+    assert changes._moved_to_levels(values, [0, 10, 30]) == [0, 14, 30]
+    assert changes._moved_to_levels(values, [0, 20, 30]) == [0, 16, 30]
+
+
+def test_a_change_point_leaves_three_runs_at_the_end() -> None:
+    assert changes._moved_to_levels(np.array([0.0] * 18 + [1.0] * 2), [0, 17, 20]) == [0, 17, 20]
+    assert changes._moved_to_levels(np.array([0.0] * 17 + [1.0] * 3), [0, 16, 20]) == [0, 17, 20]
+
+
+def test_a_change_point_stays_between_its_neighbours() -> None:
+    """The first would move on over the second, as the values there are those of the first level again."""
+    assert changes._moved_to_levels(np.array([0.0] * 9 + [1.0] + [0.0] * 10), [0, 8, 10, 20]) == [0, 9, 10, 20]
+
+
+def test_a_step_counts_by_the_height_of_all_pairs_of_runs_which_may_be_less_than_that_of_the_medians() -> None:
+    """The medians are 0 and 0.06; of the 144 differences 25 are −0.01, 35 are 0.02, 35 are 0.03 and 49 are 0.06."""
+    before, after = [0.0, 0.03] * 5 + [0.0, 0.0], [0.06, 0.02] * 5 + [0.06, 0.06]
+    values = np.array([*before, *after])
+    (step,) = steps(values, Noise(0.02, 0.0), 0.029)
+    assert (step.index, step.height.point) == (12, pytest.approx(0.03))
+    assert steps(values, Noise(0.02, 0.0), 0.05) == []
+    (exactly,) = steps(values, Noise(0.02, 0.0), step.height.point)
+    assert exactly == step
+
+
+def test_changes_of_the_machine_are_none_of_the_history() -> None:
+    up = stepped(np.random.default_rng(6), (20, 0.0), (15, 0.2))
+    of = history({"f": up})
+    machine, code = line_of(up, pilots=np.concatenate([np.zeros(20), np.full(15, 0.195)])), line_of(up)
+    assert [change.verdict for change in machine.changes] == ["machine"]
+    judged = Judged(of, (machine, code), (None, line_of(up, what=SPEEDUP)), np.zeros((1, 35)), {}, guarded=True)
+    assert [(change.what, change.verdict) for change in judged.changes()] == [(TIME, "slower"), (SPEEDUP, "faster")]
+
+
+def test_the_machines_movement_is_known_only_if_it_is_for_every_case() -> None:
+    rng = np.random.default_rng(12)
+    series = {"f": noisy(rng, 12), "g": noisy(rng, 12)}
+    flat = {name: np.zeros(12) for name in series}
+    assert judge(history(series, flat), 0.03).guarded
+    assert not judge(history(series, {"f": flat["f"]}), 0.03).guarded
+
+
+@pytest.mark.parametrize(("runs", "verdict"), [(9, "unclear"), (10, "same")])
+def test_ten_runs_are_enough_for_what_all_families_share(runs: int, verdict: str) -> None:
+    series = noisy(np.random.default_rng(13), runs)
+    common = _Judge(history({"f": series}), THRESHOLD).common("cpu", series)
+    assert common.verdict == verdict
+    assert (common.noise is not None) is (runs == 10)
+
+
+def test_a_change_that_the_pilots_just_explain_is_not_beyond_them() -> None:
+    for sign in (1, -1):
+        height = interval(sign * 0.5, 0.25)
+        assert not _beyond(height, sign * 0.5, {PILOT: sign * 0.25})
+        assert _beyond(height, sign * 0.5, {PILOT: sign * 0.2499})

@@ -246,5 +246,37 @@ def test_a_second_kind_that_moved_the_same_way_but_less_is_not_named() -> None:
 
 def test_the_level_of_a_family_is_the_median_of_its_pilots() -> None:
     base = {"a": [kinds(memory=seconds) for seconds in (4.0, 4.0, 4096.0)]}
-    new = {"a": [kinds(memory=seconds) for seconds in (1.0, 1.0, 1024.0, 1.0, 2048.0)]}
-    assert levels(base, new) == {"memory": pytest.approx(2 * LOG2)}
+    new = {"a": [kinds(memory=seconds) for seconds in (2.0, 2.0, 1024.0, 2.0, 2048.0)]}
+    assert levels(base, new) == {"memory": pytest.approx(LOG2)}
+
+
+def test_either_end_of_the_range_is_less_the_level() -> None:
+    base, new = [kinds(memory=2.0), kinds(memory=4.0)], [kinds(memory=8.0), kinds(memory=16.0)]
+    # base / new: from 2/16 to 4/8, of which a half is the machines' difference.
+    found = by_pilots(base, new, {"memory": -LOG2})
+    assert found is not None
+    assert (found.low, found.high) == (pytest.approx(-2 * LOG2), pytest.approx(0.0))
+    burst = [kinds(memory=2.0), kinds(memory=2.0), kinds(memory=64.0)]
+    visits = by_visits(burst, [kinds(memory=8.0)], {"memory": -LOG2})
+    assert visits is not None
+    assert (visits.low, visits.high) == (pytest.approx(-LOG2), 0.0)
+
+
+def test_a_kind_that_moved_less_either_way_is_not_named_after_one_that_became_slower() -> None:
+    base = [kinds(calls=1.0, memory=1.0)]
+    for memory in (2.0, 0.5):
+        found = by_pilots(base, [kinds(calls=8.0, memory=memory)], {})
+        assert found is not None
+        assert found.source == "the calls pilot beside it"
+    # The second kind became slower by more than the first became faster.
+    found = by_pilots(base, [kinds(calls=0.5, memory=8.0)], {})
+    assert found is not None
+    assert found.source == "the memory pilot beside it"
+
+
+def test_where_both_ways_are_as_far_the_first_is_told() -> None:
+    both = Movement(-0.2, 0.2, "the pilot")
+    assert both.furthest == 0.2
+    assert both.extended_to(-0.2, "all others").source == both.extended_to(0.2, "all others").source == "the pilot"
+    assert stand_in(0.2, -0.2, "its reference") == Movement(-0.2, 0.2, "its reference")
+    assert longer(0.0).endswith(" less")

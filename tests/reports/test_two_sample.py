@@ -9,6 +9,7 @@ import random
 import numpy as np
 import pytest
 
+from torchduet.bench.record.statistics import drift_factor
 from torchduet.reports.shifts import two_sample
 from torchduet.reports.shifts.two_sample import difference_rank, drift_factors, rank_sum_counts, shift, shifts
 
@@ -80,3 +81,31 @@ def test_drift_widens_small_differences_as_it_does_large_ones(size: float) -> No
     # Of 0 to 5 about 2.5: the products of neighbours add up to 8.75, the squares to 17.5.
     assert drift_factors(drifting * size).tolist() == pytest.approx([math.sqrt(1.5 / 0.5), 1.0, 1.0])
     assert drift_factors(drifting[:, :2] * size).tolist() == [1.0] * 3  # two values drift neither way
+
+
+def test_an_interval_goes_from_the_third_difference_to_the_third_last_and_is_widened_for_drift() -> None:
+    """Of six and six values."""
+    first, second = [0.0, 1.0, 2.0, 3.0, 4.0, 20.0], [0.3, 0.0, 0.55, 0.1, 0.42, 0.2]
+    differences = sorted(a - b for a in first for b in second)
+    point, factor = (differences[17] + differences[18]) / 2, drift_factor(first)
+    assert factor > drift_factor(second)
+    for sign in (1, -1):
+        pair = [[sign * value for value in values] for values in (first, second)]
+        ends = sorted(sign * (point + factor * (end - point)) for end in (differences[2], differences[-3]))
+        for found in (shift(*pair), *shifts(*(np.array([values, values]) for values in pair))):
+            assert found.point == pytest.approx(sign * point)
+            assert [found.low, found.high] == pytest.approx(ends)
+    swapped = shift(second, first)
+    assert swapped.point == pytest.approx(-point)
+    assert swapped.high == pytest.approx(-point + factor * (point - differences[2]))
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_many_of_which_one_is_no_sample_are_refused(wrong: float) -> None:
+    good, bad = np.ones((2, 3)), np.ones((2, 3))
+    bad[1, 2] = wrong
+    for pair in ((good, bad), (bad, good), (good, np.empty((2, 0))), (np.empty((2, 0)), good)):
+        with pytest.raises(ValueError, match="finite values on both sides"):
+            shifts(*pair)
+    few = shifts(good, good)
+    assert [(one.point, one.low, one.high) for one in few] == [(0.0, -math.inf, math.inf)] * 2

@@ -12,7 +12,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from torchduet.suites.transformers import caches, decoder_models, decoders
+from torchduet.suites import memory
+from torchduet.suites.transformers import caches, decoders
 from torchduet.suites.transformers.common import with_attention
 from torchduet.suites.transformers.decoder_models import DECODERS
 from torchduet.suites.transformers.generate_call import generate
@@ -168,7 +169,7 @@ def test_the_memory_of_a_model_is_that_of_its_weights(name: str) -> None:
 
 
 def test_a_model_that_the_memory_cannot_hold_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoder_models, "available_bytes", lambda: 10**9)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 10**9)
     with pytest.raises(Unavailable, match="20 GB of the host's memory, of which 1 GB are free"):
         DECODERS["llama-1b"].make(CPU)
     DECODERS["small-llama"].make(CPU)

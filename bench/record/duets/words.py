@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from torchduet.bench.record.duets.gate import judged, memory_of
+from torchduet.bench.record.duets.knob import knob, knob_headline
 from torchduet.bench.record.schema import VERDICTS, AgainstRecord, DuetRecord, Record, Verdict
 from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.bench.record.units import MARK, MAX_ROWS, factor, size
@@ -19,12 +20,15 @@ def headline(duet: DuetRecord, records: Sequence[Record]) -> str:
 
     ``Of 61 cases, 3 are slower in B (torch 2.13.0) than in A (torch 2.12.0); 58 are the same.``
     ``Your change makes 1 of 12 cases slower than main, 1a2b3c4; 11 are the same.``
+    ``With OMP_NUM_THREADS=1: 1.07× as fast in 1 of 5 cases; 4 are the same.``
     """
     measured = [record for record in records if "against" in record]
     numbers = Counter(record["against"]["verdict"] for record in judged(measured) or measured)
     total = sum(numbers.values())
     if not total:
         return "No case was measured on both sides."
+    if name := knob(duet):
+        return f"{knob_headline(name, measured)}."
     rest = [_are(numbers["same"], "the same")] if numbers["same"] else []
     rest += [_are(numbers["unclear"], "unclear")] if numbers["unclear"] else []
     tail = f"; {', '.join(rest)}" if rest else ""

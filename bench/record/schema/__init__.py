@@ -37,10 +37,13 @@ from torchduet.bench.record.schema.timing import (
     IntervalRecord,
     MeterRecord,
     RanksRecord,
+    SizeRecord,
+    SizesRecord,
     SmClockRecord,
     SpeedupRecord,
     TimingRecord,
     VisitRecord,
+    WarmStartRecord,
 )
 from torchduet.bench.record.schema.visits import PriorRecord, VisitsRecord
 from torchduet.bench.record.schema.words import (
@@ -134,6 +137,8 @@ __all__ = [
     "SelfCheckRecord",
     "ShareRecord",
     "SideRecord",
+    "SizeRecord",
+    "SizesRecord",
     "SmClockRecord",
     "SpeedupRecord",
     "Stage",
@@ -145,4 +150,5 @@ __all__ = [
     "Verdict",
     "VisitRecord",
     "VisitsRecord",
+    "WarmStartRecord",
 ]

@@ -56,6 +56,7 @@ class SideRecord(TypedDict):
     cuda: str | None
     env: dict[str, str]  # set on this side alone
     rev: str | None  # git revision of the user's suites; None: the files as they are
+    settings: NotRequired[dict[str, str]]  # of PyTorch, set on this side alone (--against-setting)
     commit: NotRequired[str]  # hash of the commit that its files are from, or are based on
     uncommitted: NotRequired[Count]  # files that differ from that commit
     imported: NotRequired[dict[str, str]]  # module of the user's repository → its file there, from the root

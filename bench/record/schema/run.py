@@ -63,6 +63,7 @@ class SecondsRecord(TypedDict):
     warming: float  # warm-up, calibration and untimed calls
     importing: NotRequired[float]  # a user's file, in workers: beyond the budget
     starting: NotRequired[float]  # accelerators, in workers: their driver and libraries
+    warm_starting: NotRequired[float]  # first calls in new processes, after all timing
     profiling: NotRequired[float]  # --profile: after all timing, beyond the budget
 
 

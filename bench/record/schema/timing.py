@@ -115,6 +115,40 @@ class GraphBreak(TypedDict):
     places: NotRequired[list[str]]  # in the workload: "model.py:23: print(x)"
 
 
+class SizeRecord(TypedDict):
+    """The first call of a compiled function at one of several sizes."""
+
+    size: str  # the shapes of its tensors: "4×128"
+    seconds: Amount
+    compilations: NotRequired[Count]  # frames that Dynamo compiled
+    recompilations: NotRequired[Count]  # times that no compiled code was valid for these sizes
+    reason: NotRequired[str]  # of the first of them, in Dynamo's words
+    limit: NotRequired[bool]  # Dynamo gave up, as one function was compiled too often
+    eager: NotRequired[bool]  # later calls at this size run without compiled code
+
+
+class SizesRecord(TypedDict):
+    """What a workload that visits several sizes costs at each, and how often it was compiled again."""
+
+    sizes: list[SizeRecord]  # in the order in which they were first visited
+    recompilations: Count  # as TORCH_LOGS=recompiles counts them
+    limit: NotRequired[Count]  # torch._dynamo.config.recompile_limit, where it was reached
+
+
+class WarmStartRecord(TypedDict):
+    """The first call in new processes that load what another has compiled, beside that of a process with no cache.
+
+    All have imported PyTorch and its compiler before, and have compiled nothing else. Seconds include no import.
+    """
+
+    cold: Positive  # seconds in a new process with an empty cache
+    tries: list[Positive]  # seconds of each new process with the cache that it filled
+    seconds: NotRequired[Positive]  # their median; absent where the cache did not serve, for the reason in why
+    hits: Count  # graphs that each try loaded from inductor's cache
+    traced: NotRequired[Count]  # graphs that AOTAutograd traced again, as its cache cannot hold them
+    why: NotRequired[str]
+
+
 class CompileRecord(TypedDict):
     """The result of torch.compile."""
 
@@ -122,6 +156,8 @@ class CompileRecord(TypedDict):
     graph_breaks: list[GraphBreak]
     cold: bool  # the inductor cache was empty
     graph_skips: NotRequired[list[str]]  # why inductor made no CUDA graph of some parts
+    sizes: NotRequired[SizesRecord]  # of a workload that visits several sizes
+    warm_start: NotRequired[WarmStartRecord]  # with --warm-start
 
 
 class CheckRecord(TypedDict):

@@ -16,8 +16,11 @@ from torchduet.bench.timing.checking.exactness import allowed, computes_in, labe
 from torchduet.bench.timing.checking.pairing import pair, same_form, where
 from torchduet.bench.timing.checking.reference import Reference, has_nan
 from torchduet.bench.timing.checking.results import ROOT, Part, Results
+from torchduet.bench.timing.precision import PURE_DTYPE
 from torchduet.suites.workload import Workload
 
+# What makes steps in pure fp16 fail: numbers below 2**-24 are zero, and no loss is scaled.
+SMALL_NUMBERS = {"fp16-pure": " (Adam's eps of 1e-8 is zero in fp16: give a larger one, or train in bf16-pure)"}
 WORST_ADVISED = 0.5  # a larger error is no matter of tolerance
 
 
@@ -45,16 +48,17 @@ def check(
         if isinstance(part.value, Tensor) and has_nan(part.value):
             raise CheckError(
                 f"it returned NaN{where(part)} where float64 does not; look for overflow in this precision"
+                + SMALL_NUMBERS.get(precision, "")
             )
     if reference.held_against == "nothing":
-        _refuse_infinity(results, {})
+        _refuse_infinity(results, {}, precision)
         return _record(CheckRecord(what="shapes", relative_error=None, tolerance=None), precision, None, reference)
     pairs = pair(results, reference.results)
     random = None if workload.deterministic else reference.with_another_seed
     for actual, expected in pairs:
         same_form(actual, expected, reference, random)
     dtype = lowest(reference.dtypes)
-    _refuse_infinity(results, {actual.path: expected for actual, expected in pairs})
+    _refuse_infinity(results, {actual.path: expected for actual, expected in pairs}, precision)
     if not workload.deterministic:
         return _record(CheckRecord(what="shapes", relative_error=None, tolerance=None), precision, dtype, reference)
     try:
@@ -95,7 +99,8 @@ def _values(
     dtype = computes_in(precision, found)
     tolerance = allowed(workload, implementation, precision, dtype)
     unit = unit_roundoff(precision, dtype)
-    held = [compare(actual, expected, reference, tolerance, unit) for actual, expected in pairs]
+    rounded = PURE_DTYPE.get(precision)
+    held = [compare(actual, expected, reference, tolerance, unit, rounded) for actual, expected in pairs]
     worst = max(held, key=lambda one: one.error if one.error == one.error else math.inf)
     if not worst.error <= tolerance:
         key = implementation if len(workload.implementations) > 1 else precision
@@ -121,7 +126,7 @@ def _record(record: CheckRecord, precision: str, found: torch.dtype | None, refe
     return record
 
 
-def _refuse_infinity(results: Results, reference: Results) -> None:
+def _refuse_infinity(results: Results, reference: Results, precision: str) -> None:
     """Refuse infinity, unless the reference has it, too."""
     for part in results.values():
         expected = reference.get(part.path)
@@ -129,7 +134,7 @@ def _refuse_infinity(results: Results, reference: Results) -> None:
         if not _finite(part) and not known:
             raise CheckError(
                 f"it returned infinity{where(part)} where float64 does not; look for overflow in this precision, or "
-                "for a division by what is zero in it"
+                f"for a division by what is zero in it{SMALL_NUMBERS.get(precision, '')}"
             )
 
 

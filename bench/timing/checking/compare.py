@@ -78,18 +78,32 @@ def shape_varies(expected: Part, reference: Reference) -> bool:
     return any(shape(part) != shape(expected) for part in runs)
 
 
-def _runs(reference: Reference, unit: float, most: int, expected: Part) -> list[Part]:
+def _runs(
+    reference: Reference, unit: float, most: int, expected: Part, rounded: torch.dtype | None = None
+) -> list[Part]:
     """The values at a name in the perturbed references; none where these cannot be computed."""
     try:
-        runs = reference.perturbed(unit, MIN_RUNS, most)
+        runs = reference.perturbed(unit, MIN_RUNS, most, rounded)
     except Exception as error:  # noqa: BLE001 - without them, the comparison stays as it is
         print(f"the reference cannot be computed with perturbed operations: {type(error).__name__}: {error}")
         return []
     return [run[expected.path] for run in runs if expected.path in run]
 
 
-def compare(actual: Part, expected: Part, reference: Reference, tolerance: float, unit: float) -> Held:
-    """How one value compares: its error, on the scale of the rounding that the reference shows where that is larger."""
+def compare(
+    actual: Part,
+    expected: Part,
+    reference: Reference,
+    tolerance: float,
+    unit: float,
+    rounded: torch.dtype | None = None,
+) -> Held:
+    """How one value compares: its error, on the scale of the rounding that the reference shows where that is larger.
+
+    Args:
+        unit: unit roundoff of the operations.
+        rounded: the type to which the inputs of ``actual`` were rounded, those of the reference were not.
+    """
     if isinstance(actual.value, str) or isinstance(expected.value, str):
         return Held(actual.path, 0.0 if actual.value == expected.value else math.inf)
     if actual.value.shape != expected.value.shape:  # rounding decides the shape
@@ -101,9 +115,9 @@ def compare(actual: Part, expected: Part, reference: Reference, tolerance: float
     if not math.isfinite(error):
         return Held(actual.path, error)
     if not expected.value.is_floating_point() and not expected.value.is_complex():
-        return _positions(actual, expected, reference, tolerance, unit, exact=whole)
+        return _positions(actual, expected, reference, unit, rounded, exact=whole)
     for most, coarser in ((MIN_RUNS, 1.0), (MAX_RUNS, 1.0), (MAX_RUNS, COARSER)):
-        runs = [part.value for part in _runs(reference, coarser * unit, most, expected)]
+        runs = [part.value for part in _runs(reference, coarser * unit, most, expected, rounded)]
         errors = [
             _error_and_scale(value, expected.value)[0]
             for value in runs
@@ -119,7 +133,7 @@ def compare(actual: Part, expected: Part, reference: Reference, tolerance: float
 
 
 def _positions(
-    actual: Part, expected: Part, reference: Reference, tolerance: float, unit: float, *, exact: bool
+    actual: Part, expected: Part, reference: Reference, unit: float, rounded: torch.dtype | None, *, exact: bool
 ) -> Held:
     """How whole numbers and conditions compare where rounding does not decide them.
 
@@ -130,7 +144,7 @@ def _positions(
     assert isinstance(expected.value, Tensor)
     value, target = actual.value.to("cpu"), expected.value.to("cpu")
     undecided = torch.zeros(target.shape, dtype=torch.bool)
-    for part in _runs(reference, POSITIONS_FACTOR * unit, MAX_RUNS, expected):
+    for part in _runs(reference, POSITIONS_FACTOR * unit, MAX_RUNS, expected, rounded):
         assert isinstance(part.value, Tensor)
         undecided |= (part.value.to("cpu") != target) if part.value.shape == target.shape else True
     left_out = undecided & (value != target)
@@ -139,5 +153,4 @@ def _positions(
     wrong = bool((decided[0] != decided[1]).any())
     if exact and wrong:
         error = max(error, 1.0)
-    del tolerance
     return Held(actual.path, error, undecided=int(left_out.sum()))

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from torchduet.bench.inputs.graph import moments_in, tensors_in, walk
+from torchduet.bench.record.knobs import PURE_SUFFIX
 from torchduet.bench.timing.checking.modes import OperationMode
-from torchduet.bench.timing.precision import AUTOCAST_DTYPE, TOLERANCE
+from torchduet.bench.timing.precision import AUTOCAST_DTYPE, PURE_DTYPE, PURE_FACTOR, TOLERANCE
 from torchduet.suites.workload import PRECISIONS, Workload
 
 # From the least exact to the most.
@@ -31,9 +32,9 @@ PRECISION_OF = {
     torch.float32: "fp32",
     torch.float64: "fp32",
 }
-ROUNDOFF_BITS = {"fp32": 24, "tf32": 11, "fp16": 11, "bf16": 8}
+ROUNDOFF_BITS = {"fp32": 24, "tf32": 11, "fp16": 11, "bf16": 8, "fp16-pure": 11, "bf16-pure": 8}
 UP_TO_SIGN = frozenset({"_linalg_svd", "linalg_eig", "_linalg_eigh", "linalg_qr", "geqrf"})
-NOMINAL = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+NOMINAL = {"fp32": torch.float32, "tf32": torch.float32, **AUTOCAST_DTYPE, **PURE_DTYPE}
 
 
 class Recorder(OperationMode):  # type: ignore[no-untyped-call]
@@ -79,11 +80,16 @@ def lowest(dtypes: Iterable[torch.dtype]) -> torch.dtype | None:
 
 
 def computes_in(precision: str, found: torch.dtype | None) -> torch.dtype:
-    """The type in which a case computes: that of its precision, unless its tensors are less exact, or float64."""
+    """The type in which a case computes: that of its precision, unless its tensors are less exact, or float64.
+
+    A pure precision converts tensors of float64, too.
+    """
     nominal = NOMINAL[precision]
     if found is None:
         return nominal
-    return found if found == torch.float64 else lowest((nominal, found)) or nominal
+    if found == torch.float64 and precision not in PURE_DTYPE:
+        return found
+    return lowest((nominal, found)) or nominal
 
 
 def unit_roundoff(precision: str, dtype: torch.dtype) -> float:
@@ -97,16 +103,26 @@ def allowed(workload: Workload, implementation: str, precision: str, dtype: torc
     """The relative error that a case may have.
 
     The author's for its implementation comes first, then the author's for its precision, then the author's for the
-    precision in which it really computes, then the default of that.
+    precision in which it really computes, then the default of that. What an author states for autocast holds for the
+    pure precision of the same type, times ``PURE_FACTOR``; where that is less than the default of the latter, it is of
+    what autocast keeps in float32, and the default holds.
     """
     own: Any = workload.tolerance.get(implementation) if implementation not in PRECISIONS else None
     real = precision if dtype == NOMINAL[precision] else PRECISION_OF.get(dtype, "")
     if isinstance(own, Mapping):
-        own = own.get(precision, own.get(real))
-    for stated in (own, workload.tolerance.get(precision), workload.tolerance.get(real)):
+        own = _stated(own, precision, real)
+    for stated in (own, _stated(workload.tolerance, precision, real)):
         if isinstance(stated, int | float):
             return float(stated)
     return TOLERANCE[real] if real in TOLERANCE else FLOAT8_TOLERANCE[_name(dtype)]
+
+
+def _stated(tolerance: Mapping[str, Any], precision: str, real: str) -> Any:
+    """What an author states for a precision, else for the one in which a case really computes; None for neither."""
+    if precision not in tolerance and precision in PURE_DTYPE and real == precision:
+        autocast = tolerance.get(precision.removesuffix(PURE_SUFFIX))
+        return max(PURE_FACTOR * autocast, TOLERANCE[precision]) if isinstance(autocast, int | float) else None
+    return tolerance.get(precision, tolerance.get(real))
 
 
 def _name(dtype: torch.dtype) -> str:
@@ -127,6 +143,8 @@ def changes_nothing(precision: str, found: set[torch.dtype], recorded: Callable[
         found: the floating-point types among the inputs.
         recorded: computes it in fp32, and returns the types in which it does.
     """
+    if precision in PURE_DTYPE:
+        return None  # where it would convert nothing, that has been refused
     target = AUTOCAST_DTYPE.get(precision)
     left = {torch.float64, target} if target is not None else set(FLOATS) - {torch.float32}
     if precision == "fp32" or not found or not found <= left or torch.float32 in recorded():

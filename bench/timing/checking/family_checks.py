@@ -11,12 +11,13 @@ import torch
 from torchduet.bench.cases.case import Family
 from torchduet.bench.cases.exchange import CaseResult
 from torchduet.bench.state.own_state import restored
-from torchduet.bench.timing.callables import Prepared, assemble, in_float64, in_own_dtype, timed_function
+from torchduet.bench.timing.callables import Prepared, assemble, in_float64, in_own_dtype, over_sizes, timed_function
 from torchduet.bench.timing.checking.check import check
 from torchduet.bench.timing.checking.exactness import Recorder, changes_nothing
 from torchduet.bench.timing.checking.place import float64_device
 from torchduet.bench.timing.checking.reference import Reference, no_reference, reference_result
 from torchduet.bench.timing.checking.results import Results, observed
+from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.dynamo import Uncompiling
 from torchduet.bench.timing.family_inputs import FamilyInputs
 from torchduet.suites.workload import COMPILED, Unavailable, Workload
@@ -75,8 +76,10 @@ class FamilyChecks:
         if implementation.setup:
             return set()  # what it made does not run on PyTorch's operators alone
         inputs = self.inputs.original(case.device, prepared.inputs)
+        if self.workload.fresh:
+            inputs = converted(inputs, case)
         made = timed_function(self.workload, case.implementation, inputs)
-        function = assemble(Uncompiling()(made), precision, case.device)
+        function = over_sizes(self.workload, assemble(Uncompiling()(made), precision, case.device))
         with restored(), Recorder() as recorder:
             function(*self.workload.split(inputs)[0])
         self.inputs.original(case.device, inputs)

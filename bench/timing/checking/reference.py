@@ -14,7 +14,8 @@ from typing import Any, Literal
 import torch
 
 from torchduet.bench.host.error_words import one_line
-from torchduet.bench.inputs.reference import duplicate, to_reference
+from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.inputs.reference import converts, duplicate, to_reference
 from torchduet.bench.inputs.restoring import generators_kept, seed_all
 from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.checking.exactness import LOW, Recorder, dtypes_in
@@ -31,6 +32,7 @@ RANDOM = "random numbers of the same seed are others in float64"
 MAX_SECONDS = 20.0  # for repeating the reference, after the fewest times
 Held = Literal["float64", "own dtype", "nothing"]
 Call = Callable[..., Any]
+Context = contextlib.AbstractContextManager[Any]
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Reference:
             ``nothing`` where it does not run there, either.
         why: what prevented float64.
         dtypes: the floating-point types of the inputs, and lower ones into which the computation casts.
-        again: computes it once more, with a seed and within a context.
+        again: computes it once more, with a seed and within a context; with a type, of inputs rounded to that.
         random: random numbers are drawn in it, which are others in float64 than in float32.
         free: some results are determined only up to signs or phases.
         own: computes it for the inputs as they are.
@@ -54,25 +56,27 @@ class Reference:
     held_against: Held = "float64"
     why: str | None = None
     dtypes: set[torch.dtype] = field(default_factory=set)
-    again: Callable[[int, contextlib.AbstractContextManager[Any]], Results] | None = None
+    again: Callable[..., Results] | None = None
     random: bool = False
     free: bool = False
     own: Callable[[], Reference] | None = None
     device: str = ""
-    _perturbed: dict[float, list[Results]] = field(default_factory=dict)
+    _perturbed: dict[tuple[float, torch.dtype | None], list[Results]] = field(default_factory=dict)
     _seconds: float = 0.0
 
-    def perturbed(self, unit: float, least: int, most: int) -> list[Results]:
+    def perturbed(self, unit: float, least: int, most: int, rounded: torch.dtype | None = None) -> list[Results]:
         """Its results with operations that round at random, see :mod:`torchduet.bench.timing.checking.rounding`.
 
         Args:
             unit: unit roundoff.
             least, most: number of results: ``most``, or fewer where they take long, but ``least``.
+            rounded: the type to which the inputs are rounded first, as those of a pure precision are.
         """
-        runs = self._perturbed.setdefault(unit, [])
+        runs = self._perturbed.setdefault((unit, rounded), [])
+        inputs = () if rounded is None else (rounded,)
         while self.again is not None and len(runs) < most and (len(runs) < least or self._seconds < MAX_SECONDS):
             start = perf_counter()
-            runs.append(self.again(SEED, Perturbation(unit, len(runs))))
+            runs.append(self.again(SEED, Perturbation(unit, len(runs)), *inputs))
             self._seconds += perf_counter() - start
         return runs[:most]
 
@@ -114,22 +118,23 @@ def reference_result(
 
     place = [on_device] if on_device else []
 
-    def wide_on(device: str, function: Call, seed: int, context: contextlib.AbstractContextManager[Any]) -> Results:
+    def wide_on(device: str, function: Call, seed: int, context: Context, rounded: torch.dtype | None) -> Results:
         copied = to_reference(restore() or inputs, device_of(device).torch_device)
+        round_in_place(copied, rounded)
         with _seeded(seed), _default_dtype(torch.float64), context:
             return in_host_memory(observed(workload, copied, function(*copied)))
 
-    def wide(seed: int, context: contextlib.AbstractContextManager[Any]) -> Results:
+    def wide(seed: int, context: Context, rounded: torch.dtype | None = None) -> Results:
         if place:
             try:
-                return wide_on(*place[0], seed, context)
+                return wide_on(*place[0], seed, context, rounded)
             except torch.OutOfMemoryError:
                 place.clear()  # for the later ones, too
             finally:
                 give_back(on_device)
-        return wide_on(HOST, in_float64, seed, context)
+        return wide_on(HOST, in_float64, seed, context, rounded)
 
-    def own(seed: int, context: contextlib.AbstractContextManager[Any]) -> Results:
+    def own(seed: int, context: Context, rounded: torch.dtype | None = None) -> Results:
         assert in_own_dtype is not None
         present = restore() or inputs
         try:
@@ -137,6 +142,7 @@ def reference_result(
         except Exception:  # noqa: BLE001 - what cannot be copied is used itself, and restored
             given = tuple(present)
         try:
+            round_in_place(given, rounded)
             with _seeded(seed), matmul_precision("fp32"), context:
                 return observed(workload, given, in_own_dtype(*given))
         finally:
@@ -170,6 +176,13 @@ def reference_result(
     with contextlib.suppress(Exception):  # the first reason stands; it may have been the recording's
         return _held(wide(SEED, contextlib.nullcontext()), "float64", None, found, wide)
     return _held(results, "own dtype", one_line(first), found, own)
+
+
+def round_in_place(inputs: Sequence[Any], dtype: torch.dtype | None) -> None:
+    """Give every real number among the inputs the nearest value that a type has; None: leave them."""
+    for tensor in tensors_in(inputs) if dtype is not None else ():
+        if converts(tensor.dtype) and tensor.layout == torch.strided and not tensor.is_quantized:
+            tensor.data.copy_(tensor.data.to(dtype))
 
 
 def _held(results: Results, held: Held, why: str | None, dtypes: set[torch.dtype], again: Any) -> Reference:

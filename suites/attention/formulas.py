@@ -1,4 +1,4 @@
-"""Scaled-dot-product attention: that of PyTorch, the formula by hand, and by einsum."""
+"""The formula of attention by hand and by einsum, against that of PyTorch."""
 
 from __future__ import annotations
 
@@ -10,12 +10,22 @@ from torchduet.suites.devices import is_host
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Axis, Cost
 
-suite = Suite("attention", "Scaled-dot-product attention, its time and its memory")
+
+def part() -> Suite:
+    """A part of the suite ``attention``: its workloads belong to that suite."""
+    return Suite("attention", "Scaled-dot-product attention, its time and its memory")
+
+
+suite = part()
 
 FLOAT = 4  # bytes of a float32
 HEADS, DEPTH = 8, 64
 MODES = Axis(quick=["eager"], full=["compile"])
-PRECISIONS = Axis(quick=["fp32"], full=["bf16", "tf32"], on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"])})
+PRECISIONS = Axis(
+    quick=["fp32"],
+    full=["bf16", "fp16", "tf32", "bf16-pure"],
+    on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32", "bf16-pure"], full=["fp16", "fp16-pure"])},
+)
 
 
 def queries_keys_values(device: torch.device, length: int) -> tuple[Tensor, ...]:

@@ -8,13 +8,27 @@ from torch import Tensor
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Axis, Cost
 
-suite = Suite("matmul", "Matrix products: square, tall and skinny, batched, forward and backward")
+
+def part() -> Suite:
+    """A part of the suite ``matmul``: its workloads belong to that suite."""
+    return Suite("matmul", "Matrix products: square, tall and skinny, batched, forward and backward")
+
+
+suite = part()
 
 FLOAT = 4  # bytes of a float32
 EAGER_FIRST = Axis(quick=["eager"], full=["compile"])  # one product leaves a compiler nothing to fuse
-EVERY_PRECISION = Axis(quick=["fp32", "bf16", "tf32"], default=["fp16"])
+# fp16-pure is for GPUs: a CPU without instructions for fp16 takes up to a hundred times as long as in fp32.
+EVERY_PRECISION = Axis(
+    quick=["fp32", "bf16", "tf32"],
+    default=["fp16", "bf16-pure"],
+    on={"cuda": Axis(quick=["fp32", "bf16", "tf32"], default=["fp16", "bf16-pure"], full=["fp16-pure"])},
+)
 FP32_FIRST = Axis(
-    quick=["fp32"], default=["tf32"], full=["bf16"], on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"])}
+    quick=["fp32"],
+    default=["tf32"],
+    full=["bf16", "bf16-pure"],
+    on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32", "bf16-pure"], full=["fp16-pure"])},
 )
 
 
