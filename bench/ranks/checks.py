@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from torchduet.bench.timing.checking.reference import Reference, no_reference, r
 from torchduet.bench.timing.checking.results import Results
 from torchduet.bench.timing.dynamo import Uncompiling
 from torchduet.bench.timing.family_inputs import FamilyInputs, made_inputs
+from torchduet.suites.authoring.signatures import parameters_of
 from torchduet.suites.workload import RANKS, Workload, takes
 
 RANK = "rank"
@@ -69,12 +71,15 @@ class RankInputs(FamilyInputs):
         return joint
 
     def digest(self) -> str:
-        """Equal in two ranks if the tensors that ``inputs`` returned are."""
+        """Equal in two ranks if the tensors that ``inputs`` returned are, but for the contents of scratch."""
         found = hashlib.sha256()
-        for tensor in tensors_in(self.joint or ()):
-            if has_storage(tensor):
+        named_by = self._of.shard or next(iter(self._of.implementations.values())).function
+        names = [parameter.name for parameter in parameters_of(named_by) or ()]
+        for argument, name in zip_longest(self.joint or (), names[: len(self.joint or ())]):
+            for tensor in filter(has_storage, tensors_in(argument)):
                 found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-                found.update(bytes_of(tensor.detach().cpu().contiguous().untyped_storage()).numpy().tobytes())
+                if name not in self._of.scratch:
+                    found.update(bytes_of(tensor.detach().cpu().contiguous().untyped_storage()).numpy().tobytes())
         return found.hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from torchduet import Suite
 from torchduet.bench.cases.case import Case, Family, cases_of, group, workload_of
 from torchduet.bench.cases.copies import with_copies
 from torchduet.bench.cases.exchange import CaseResult, ContextSwitches, FamilyResult, ProfileTask, RanksResult, Task
@@ -25,6 +27,7 @@ from torchduet.bench.passes.alone import SEGMENTS
 from torchduet.bench.plan import threads as threads_module
 from torchduet.bench.plan.availability import unavailable
 from torchduet.bench.plan.threads import threads_for
+from torchduet.bench.ranks.checks import RankInputs
 from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.run.records import records as records_of
 from torchduet.bench.timing.pacing import BESIDE_OTHERS
@@ -292,6 +295,26 @@ def test_inputs_that_differ_between_ranks_are_named(launcher: Launcher, tmp_path
     for name in ("unseeded", "by_the_clock"):
         assert "inputs= returns other values in rank 1 than in rank 0" in (errors[name] or "")
     assert errors["seeded"] is None
+
+
+def test_what_a_buffer_for_results_happens_to_hold_is_no_difference_between_ranks() -> None:
+    suite = Suite("buffers")
+    workload = suite.compare(
+        "copied",
+        {"copied": lambda x, out: out.copy_(x)},
+        inputs=lambda device, ranks: (torch.ones(ranks, 4, device=device), torch.empty(4)),
+        shard=lambda x, buffer, rank: (x[rank], buffer),
+        joint=lambda x, buffer, rank: x[rank] + 0 * buffer,
+        ranks=[2],
+        scratch=("buffer",),
+    )
+    (family,) = group(cases_of(str(FILE), suite, tier="quick", devices=["cpu"]))
+    digests = {}
+    for name, x, out in (("one", 1.0, 2.0), ("other buffer", 1.0, 3.0), ("other input", 2.0, 2.0)):
+        inputs = RankInputs(family, workload, random.Random(0), 0, 2)
+        inputs.joint = (torch.full((2, 4), x), torch.full((4,), out))
+        digests[name] = inputs.digest()
+    assert digests["one"] == digests["other buffer"] != digests["other input"]
 
 
 def run(folder: Path, *options: str) -> dict[str, Any]:
