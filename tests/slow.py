@@ -348,6 +348,8 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "suites/test_suites.py": (
         *(f"{_AGREE}[{name}]" for name in _OF_SECONDS),
         *(f"{_BF16}[{name}]" for name in _OF_SECONDS_IN_BF16),
+        "test_no_training_diverges_while_it_is_timed",
+        "-test_no_training_diverges_while_it_is_timed[train_vgg]",
         *(f"{_PURE}[{name}]" for name in _OF_SECONDS_IN_PURE_BF16),
     ),
     "test_gpu_sessions.py": ("test_these_files_are_collected_without_what_other_tests_need",),

@@ -51,7 +51,9 @@ def training_inputs(device: torch.device, network: str, batch: int) -> tuple[Any
     """
     architecture = NETWORKS[network]
     classifier = architecture.network().to(device)
-    optimizer = torch.optim.SGD(classifier.parameters(), lr=0.01, momentum=0.9)
+    normalised = any(isinstance(layer, nn.BatchNorm2d | nn.LayerNorm) for layer in classifier.modules())
+    rate = 0.01 if normalised else 0.001  # VGG's new weights diverge with 0.01, within 40 steps
+    optimizer = torch.optim.SGD(classifier.parameters(), lr=rate, momentum=0.9)
     return classifier, optimizer, *images(device, batch, architecture.pixels, architecture.classes)
 
 

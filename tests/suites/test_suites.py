@@ -13,6 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from torchduet.bench.cases.case import cases_of
+from torchduet.bench.inputs.graph import tensors_in
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.timing.callables import assemble, in_float64, over_sizes, timed_function
 from torchduet.bench.timing.checking.check import check
@@ -182,6 +183,19 @@ def test_training_steps_learn_and_stay_finite(workload: Workload) -> None:
         last = float(call(workload, inputs))
     assert math.isfinite(last)
     assert last < first
+
+
+TRAINED = [w for name in ("convnet", "vision") for w in load(name)[0].workloads.values() if w.name.startswith("train")]
+
+
+@pytest.mark.parametrize("workload", TRAINED, ids=lambda workload: workload.name)
+def test_no_training_diverges_while_it_is_timed(workload: Workload) -> None:
+    """Steps are not put back between blocks: a run makes hundreds of them."""
+    torch.manual_seed(0)
+    inputs = workload.inputs(CPU, **next(itertools.chain(workload.sizes("default"), workload.sizes("full"))))
+    for _ in range(40):
+        last = call(workload, inputs)
+    assert all(torch.isfinite(value).all() for value in tensors_in(last))
 
 
 @pytest.mark.parametrize(
