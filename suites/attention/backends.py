@@ -73,38 +73,36 @@ def no_later_keys(_batch: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> 
     return query >= key
 
 
-suite.compare(
-    "backends",
-    {
-        "sdpa": lambda q, k, v: F.scaled_dot_product_attention(q, k, v),  # PyTorch chooses
-        "by_hand": with_scores(causal=False),
-        **{name: by_kernel(name) for name in KERNELS},
-        "flex": flex(causal=False),
-    },
-    about="softmax(QKᵀ/√64)·V, 8 heads of depth 64, by each backend of scaled_dot_product_attention",
-    inputs=queries_keys_values,
-    axes={"length": LENGTHS},
-    modes=MODES,
-    precisions=PRECISIONS,
-    cost=lambda length: cost(length * length, length),
-    call_seconds=lambda length, device: seconds(length * length, device),
-    memory=True,
-)
+def compare_backends(name: str, about: str, pairs: Callable[[int], float], *, causal: bool) -> None:
+    """Register a workload with every backend; ``pairs`` of a query and a visible key at a length."""
+    suite.compare(
+        name,
+        {
+            "sdpa": lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=causal),  # PyTorch chooses
+            "by_hand": with_scores(causal),
+            **{kernel: by_kernel(kernel, causal=causal) for kernel in KERNELS},
+            "flex": flex(causal),
+        },
+        about=about,
+        inputs=queries_keys_values,
+        axes={"length": LENGTHS},
+        modes=MODES,
+        precisions=PRECISIONS,
+        cost=lambda length: cost(pairs(length), length),
+        call_seconds=lambda length, device: seconds(pairs(length), device),
+        memory=True,
+    )
 
-suite.compare(
+
+compare_backends(
+    "backends",
+    "softmax(QKᵀ/√64)·V, 8 heads of depth 64, by each backend of scaled_dot_product_attention",
+    lambda length: length * length,
+    causal=False,
+)
+compare_backends(
     "causal_backends",
-    {
-        "sdpa": lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
-        "by_hand": with_scores(causal=True),
-        **{name: by_kernel(name, causal=True) for name in KERNELS},
-        "flex": flex(causal=True),
-    },
-    about="The same, each query seeing only the keys up to its own place",
-    inputs=queries_keys_values,
-    axes={"length": LENGTHS},
-    modes=MODES,
-    precisions=PRECISIONS,
-    cost=lambda length: cost(length * (length + 1) / 2, length),
-    call_seconds=lambda length, device: seconds(length * (length + 1) / 2, device),
-    memory=True,
+    "The same, each query seeing only the keys up to its own place",
+    lambda length: length * (length + 1) / 2,
+    causal=True,
 )

@@ -51,6 +51,18 @@ class Result:
     by: str = ""
 
 
+def _has_shared(item: pytest.Item) -> bool:
+    """Whether a test has fixtures of the whole session.
+
+    Not those that every test of a folder has: they replace something, and make nothing.
+    """
+    always = set(item.session._fixturemanager._getautousenames(item))
+    fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.items()  # noqa: B009
+    return any(
+        name not in always and one[-1].scope == "session" and "tests/" in one[-1].baseid for name, one in fixtures
+    )
+
+
 @dataclass
 class Mutants:
     """The plugin. ``results`` has one entry a mutant once the session is over, fewer if the time was up."""
@@ -63,6 +75,7 @@ class Mutants:
     results: list[Result] = field(default_factory=list)
     tests: dict[str, Covered] = field(default_factory=dict)
     items: dict[str, pytest.Item] = field(default_factory=dict)
+    _shares: dict[str, bool] = field(default_factory=dict)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -104,17 +117,10 @@ class Mutants:
                     self.tests[entry["test"]] = Covered(entry["seconds"], lines_of)
 
     def _cost(self, name: str) -> float:
-        """Seconds of a test by itself: what a whole session shares is made anew in each fork.
-
-        Not those fixtures that every test of a folder has: they replace something, and make nothing.
-        """
-        item = self.items[name]
-        always = set(item.session._fixturemanager._getautousenames(item))
-        fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.items()  # noqa: B009
-        shared = any(
-            name not in always and one[-1].scope == "session" and "tests/" in one[-1].baseid for name, one in fixtures
-        )
-        return self.tests[name].seconds + SHARED * shared
+        """Seconds of a test by itself: what a whole session shares is made anew in each fork."""
+        if name not in self._shares:
+            self._shares[name] = _has_shared(self.items[name])
+        return self.tests[name].seconds + SHARED * self._shares[name]
 
     def _concerned(self, mutant: Mutant) -> list[str]:
         """The tests that run the line, the fastest first; for what the import runs, those of the module."""
