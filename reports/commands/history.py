@@ -10,7 +10,7 @@ from torchduet.reports.compare.thresholds import fraction
 from torchduet.reports.text.refusal import refuse
 
 if TYPE_CHECKING:
-    from torchduet.reports.history.key import Machine
+    from torchduet.bench.record.machines.key import Machine
 
 THRESHOLD = 0.03
 EPILOG = (

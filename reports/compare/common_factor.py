@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from torchduet.reports.compare.settings import MACHINE, SETTING, SOFTWARE, Difference
+from torchduet.bench.record.machines.facts import MACHINE, SETTING, SOFTWARE
+from torchduet.reports.compare.settings import Difference
 from torchduet.reports.shifts.question import Question
 
 MIN_CASES = 5  # fewer may have changed together by chance, or because they share code

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
+from torchduet.bench.record.machines.facts import MACHINE, SETTING
 from torchduet.bench.record.schema import Record
 from torchduet.reports.compare.common_factor import CommonFactor, common_factor
 from torchduet.reports.compare.comparison import Change, Comparison
-from torchduet.reports.compare.settings import MACHINE, SETTING, cautions, differences
+from torchduet.reports.compare.settings import cautions, differences
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.compare.unmatched import unmatched
 from torchduet.reports.compare.verdicts import Finding, findings

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torchduet.bench.record.machines.facts import MACHINE, SELECTION, SOFTWARE
 from torchduet.bench.record.schema import CaseRecord
 from torchduet.reports.compare.comparison import VERDICTS, Change, Comparison
-from torchduet.reports.compare.settings import MACHINE, SELECTION, SOFTWARE
 from torchduet.reports.text import units
 
 MOVED = ("slower", "faster")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from torchduet.bench.record.machines.key import Machine
 from torchduet.bench.record.statistics import CONFIDENCE
 from torchduet.reports.charts.model import Chart
 from torchduet.reports.history import words
@@ -17,7 +18,6 @@ from torchduet.reports.history.chart_data import Drawn, axis_of, pilots_of
 from torchduet.reports.history.collect import Collection
 from torchduet.reports.history.events import Event, events
 from torchduet.reports.history.judge import SPEEDUP, TIME, Change, Judged, Line
-from torchduet.reports.history.key import Machine
 from torchduet.reports.history.lazy_charts import pilot_chart, series_chart
 from torchduet.reports.history.rates import MEASURED, SETTING
 from torchduet.reports.history.series import CaseName, Numbers

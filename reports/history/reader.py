@@ -10,9 +10,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from torchduet.bench.record.machines.facts import facts_of
 from torchduet.bench.record.schema import KEY, Record, SpeedupRecord
 from torchduet.bench.record.schema_check import ContractError
-from torchduet.reports.compare.settings import facts, moment_of
+from torchduet.reports.compare.settings import moment_of
 from torchduet.reports.read.jsonfile import HOW_TO_MAKE_ONE, UnreadableError, content_of
 from torchduet.reports.read.run_file import Run, document_of, read_fast, readable_from_json
 from torchduet.reports.read.unfinished_run import is_journal
@@ -127,7 +128,7 @@ def _kind_of(content: bytes) -> str:
 
 
 def _columns(run: Run) -> dict[str, Any]:
-    facts_text = json.dumps(facts(run), sort_keys=True)
+    facts_text = json.dumps(facts_of(run.about), sort_keys=True)
     speedups = [_over_reference(record) for record in run.records]
     cases = tuple(record["case"]["id"] for record in run.records)
     seconds = tuple(float(record["timing"]["seconds"]) for record in run.records)

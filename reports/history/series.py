@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from torchduet.reports.history.key import Machine, identity, machines, versions
+from torchduet.bench.record.machines.key import Machine, identity, machines, versions
 from torchduet.reports.text.settings import FILTERS
 
 Numbers = NDArray[np.float64]

@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from torchduet.bench.record.machines.key import Machine
 from torchduet.reports.compare.verdicts import percent
 from torchduet.reports.history.changes import AFTER, MIN_RUNS
 from torchduet.reports.history.collect import Collection
 from torchduet.reports.history.events import Event
 from torchduet.reports.history.judge import SPEEDUP, TIME, VERDICTS, Change, Judged
-from torchduet.reports.history.key import Machine
 from torchduet.reports.history.series import History, RunMark
 from torchduet.reports.html.environment import date
 from torchduet.reports.text import units

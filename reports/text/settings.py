@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torchduet.bench.record.knobs import BY_NAME, IMPLEMENTATION, NAMES
+from torchduet.bench.record.knobs import BY_NAME
 from torchduet.bench.record.knobs import KNOBS as ENTRIES
+from torchduet.bench.record.machines.facts import SETTABLE as SETTABLE
 from torchduet.bench.record.schema import Record
 
 KNOBS: tuple[str, ...] = tuple(knob.name for knob in sorted(ENTRIES, key=lambda knob: knob.rank))
-SETTABLE: tuple[str, ...] = tuple(
-    name for name in NAMES if name != IMPLEMENTATION
-)  # without what a suite's author writes
 FILTERS: tuple[str, ...] = ("suite", *SETTABLE)  # tables of cases are filtered by these and by verdict
 TOGETHER = "together"  # several knobs at once
 

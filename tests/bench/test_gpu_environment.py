@@ -30,13 +30,14 @@ from torchduet.bench.plan.availability import missing, unavailable
 from torchduet.bench.plan.options import OptionError, parse
 from torchduet.bench.plugin import collection, gpus
 from torchduet.bench.plugin.stash import DUET, SELECTED, SESSION
+from torchduet.bench.record.machines.facts import SETTING
 from torchduet.bench.record.run_record import run_record
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.resume import identity
 from torchduet.bench.run.run_facts import facts_of
 from torchduet.bench.run.settings import Settings
-from torchduet.reports.compare.settings import SETTING, cautions, differences
+from torchduet.reports.compare.settings import cautions, differences
 from torchduet.reports.html import run_page
 from torchduet.reports.read.run_file import from_json
 

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator, default_rng
 
+from torchduet.bench.record.machines.key import Machine
 from torchduet.reports.history.changes import noise_of, pooled, shrunk, steps
 from torchduet.reports.history.judge import judge
-from torchduet.reports.history.key import Machine
 from torchduet.reports.history.rates import Rates
 from torchduet.reports.history.series import CaseName, History, Numbers, RunMark
 

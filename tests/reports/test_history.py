@@ -15,6 +15,7 @@ pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 from tests.reports.history_rates import drifting, false_alarms_of_pages, measure
 from tests.reports.made_history import make_history
 from tests.reports.with_gpu import make_gpu_run
+from torchduet.bench.record.machines.key import identity, machines
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.statistics import Interval
 from torchduet.reports.history.changes import Noise, clipped, noise_of, steps
@@ -22,7 +23,6 @@ from torchduet.reports.history.collect import collect
 from torchduet.reports.history.creep import creep
 from torchduet.reports.history.events import events
 from torchduet.reports.history.judge import SPEEDUP, TIME, Change, Judged, judge
-from torchduet.reports.history.key import identity, machines
 from torchduet.reports.history.rates import MEASURED
 from torchduet.reports.history.series import CaseName, histories
 from torchduet.reports.history.words import headline

@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from torchduet.reports.compare.settings import KINDS, MACHINE, SETTING, SOFTWARE, in_words, name_of
+from torchduet.bench.record.machines.facts import KINDS, MACHINE, SETTING, SOFTWARE, Fact, facts_of, in_words, name_of
+from torchduet.bench.record.schema import RunRecord
 
-Fact = str | int | float | bool | None
 GIB = 2**30
 OPTIONS = ("threads", "data", "cache")  # settings that are options; None stands for the default
 LABELLED = ("gpu", "accelerator", "cpu", "cores", "threads")
@@ -106,3 +106,8 @@ def _counted(value: Fact, word: str) -> str:
 
 def _unrounded(name: str, value: Fact) -> Fact:
     return value * GIB if name.endswith("_bytes") and isinstance(value, int | float) else value
+
+
+def key_of(about: RunRecord) -> str:
+    """The key of the machine of one run, from all of its facts: eight hexadecimal digits."""
+    return _digest(identity(facts_of(about)))
