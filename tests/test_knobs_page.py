@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "knobs.md").read_text("utf-8")
 (EXAMPLE,) = re.findall(r"```python\n(# my_forks\.py\n.*?)```", PAGE, re.S)
 BLOCKS = [
     block.replace("\\\n", " ")
-    for block in re.findall(r"```\n(.*?)```", re.sub(r"```python\n.*?```", "", PAGE, flags=re.S), re.S)
+    for block in re.findall(r"```console\n(.*?)```", re.sub(r"```python\n.*?```", "", PAGE, flags=re.S), re.S)
 ]
 COMMANDS = [line for block in BLOCKS for line in block.splitlines()]
 
