@@ -46,7 +46,7 @@ def test_the_pages_figures_are_the_codes() -> None:
 
 
 def test_the_pages_magics_can_be_parsed() -> None:
-    cells = re.findall(r"```\n%%duet.*?\n(.*?)```", PAGE, re.S)
+    cells = re.findall(r"```ipython\n%%duet.*?\n(.*?)```", PAGE, re.S)
     lines = re.findall(r"%duet (?:-b 5s )?(?:-- )?([^\n`]*\|[^\n`]*)", PAGE)
     assert len(cells) == 2
     assert len(lines) >= 3
