@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,6 +38,7 @@ ON_GPU = (  # all tests marked cuda
 )
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
+EXTRAS = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
 CHECKS = HERE / ".nox" / "checks"  # the environment that linters and tests share
 
 
@@ -211,6 +213,26 @@ def tensorboard(session: nox.Session) -> None:
     folder, *rest = session.posargs
     here = ("--host", "localhost")  # a later --host, among what follows, counts instead
     session.run("python", "-m", "tensorboard.main", "--logdir", folder, "--load_fast", "false", *here, *rest)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write the documentation as a site, build/site, and fail if a link leads nowhere; ``-- serve`` shows it."""
+    session.install("-c", "constraints.txt", *EXTRAS["docs"])
+    what = session.posargs or ["build", "--strict"]
+    session.run("mkdocs", *what, env={"NO_MKDOCS_2_WARNING": "1"})
+    if what[0] == "build":
+        session.log(f"Open {(HERE / 'build' / 'site' / 'index.html').as_uri()}")
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Measure and write docs/examples and the README's pictures, in about eight minutes; needs a Chromium.
+
+    What was measured is kept in build/examples and rendered again, unless ``-- --again``; ``-- run duet`` names some.
+    """
+    install(session, "[test]")
+    session.run("python", "-m", "tests.docs.examples", *session.posargs)
 
 
 def in_checks(program: str) -> str:

@@ -1,4 +1,4 @@
-"""The page ``docs/suite-files.md``: its blocks are one suite that passes its checks; its tables are complete and true."""
+"""The page ``docs/suite-files.md``: its blocks are a suite that passes its checks; its tables are complete and true."""
 
 from __future__ import annotations
 
