@@ -73,7 +73,8 @@ class Cost:
         samples: training or inference samples processed.
         unit: what is counted in samples, in the plural, such as ``"tokens"``.
         message: bytes of a collective, as nccl-tests counts them: of the larger of what a rank gives and gets.
-        bus: bytes that a collective has to move over the slowest link, see :func:`torchduet.suites.cost.collective`.
+        bus: bytes that a collective has to move over the slowest link, see
+            :func:`torchduet.suites.distributed.common.collective`.
     """
 
     flops: float | None = None

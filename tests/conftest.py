@@ -24,6 +24,7 @@ LONGEST_FIRST = (  # begun last, one of these would keep one core busy while the
     "own_tests/test_plugin.py",
     "library/test_compare.py",
     "bench/test_check_kinds.py",
+    "docs/test_pages.py",
     "test_readme.py",
     "bench/test_ranks.py",
     "bench/test_left_behind.py",

@@ -22,6 +22,11 @@ def test_it_can_be_read_aloud_in_five_minutes() -> None:
     assert len(README.split()) <= MAX_WORDS
 
 
+def test_the_model_is_that_of_the_page_on_suite_files() -> None:
+    assert MODEL is not None
+    assert MODEL[1] in (ROOT / "docs" / "suite-files.md").read_text("utf-8")
+
+
 def test_the_model_is_measured_as_the_readme_says(tmp_path: Path) -> None:
     assert MODEL is not None
     (tmp_path / "my_model.py").write_text(MODEL[1])

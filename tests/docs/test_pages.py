@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import torch
 import yaml
 from markdown_it import MarkdownIt
 
@@ -22,6 +23,7 @@ from tests.reports.made_history import make_history
 from tests.reports.sample import make_run
 from torchduet import commands as of_torchduet
 from torchduet.__main__ import main
+from torchduet.suites.registry import load
 
 OTHERS = {  # first word of a command that is not ours → whether what follows is there
     "pip": lambda words: words[1] == "install",
@@ -72,6 +74,36 @@ def test_python_is_python(block: Block) -> None:
 @pytest.mark.parametrize("block", [*of("yaml"), *of("toml")], ids=shown)
 def test_configuration_can_be_read(block: Block) -> None:
     assert (tomllib.loads if block.kind == "toml" else yaml.safe_load)(block.text)
+
+
+SUITES = [block for block in of("python") if block.file and "Suite(" in block.text]
+
+
+@pytest.mark.filterwarnings("ignore:`torch\\.jit:DeprecationWarning")
+@pytest.mark.parametrize("block", SUITES, ids=shown)
+def test_a_suite_file_registers_its_workloads(block: Block, tmp_path: Path) -> None:
+    (tmp_path / block.file).write_text(block.text, "utf-8")
+    for suite in load(str(tmp_path / block.file)):
+        assert suite.workloads
+        for name, suite_size in ((name, size) for name, one in suite.workloads.items() for size in one.sizes("quick")):
+            assert suite.workloads[name].make(torch.device("cpu"), suite_size)
+
+
+PAGES_OWN_TESTS = {  # page → the test that runs its python that is no suite file
+    "README.md": "test_readme.py",
+    "docs/from-torch-benchmark.md": "library/test_from_torch_benchmark.py",
+    "docs/notebook.md": "notebook/test_docs.py",
+    "docs/own-tests.md": "own_tests/test_page.py",
+    "docs/pull-requests.md": "actions/test_workflows.py",
+    "docs/suite-files.md": "docs/test_suite_files.py",
+}
+
+
+def test_python_that_is_no_suite_file_is_run_by_the_test_of_its_page() -> None:
+    others = {block.page for block in of("python") if block not in SUITES}
+    assert others == set(PAGES_OWN_TESTS)
+    for page, test in PAGES_OWN_TESTS.items():
+        assert Path(page).name in (ROOT / "tests" / test).read_text("utf-8"), page
 
 
 def test_every_command_is_one_that_there_is() -> None:
