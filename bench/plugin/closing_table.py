@@ -110,10 +110,7 @@ def table(records: Sequence[Record], max_rows: int = MAX_ROWS, width: int | None
             knob = speedup["knob"]
             lines.append(f"{_line(knob, first, heads, wide)}  verdict")
         verdict = f"{MARK[speedup['verdict']]} {speedup['verdict']}"
-        lines.append(
-            f"{_line(names[case], first, texts, wide)}  {verdict}"
-            + (f"{' ' * (9 - len(verdict))}  {marks}" if marks else "")
-        )
+        lines.append(f"{_line(names[case], first, texts, wide)}  {verdict:<9}  {marks}".rstrip())
     if (smaller := len(all_rows) - len(largest)) > 0:
         lines.append(f"… and {plural(smaller, 'smaller effect')}; the report has all of them")
     return lines
@@ -135,7 +132,7 @@ def times(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[str]:
 
 
 def coloured(line: str, markup: Callable[..., str]) -> str:
-    """A line of the table with its verdict in colour; ``markup`` is the terminal writer's, which knows if it has any."""
+    """A line of the table with its verdict in colour, if ``markup``, the terminal writer's, has any."""
     for verdict, colour in COLOURS.items():
         words = f"  {MARK[verdict]} {verdict}"
         if words in line:

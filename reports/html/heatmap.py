@@ -83,8 +83,8 @@ class HeatMap:
 def heatmap(run: Run) -> HeatMap | None:
     """The speed-ups by what differs from the reference's settings; None where there are too few for a table.
 
-    Several settings at once are compared with the reference itself, so these exist only for its implementation; they are
-    left out where there are many columns.
+    Several settings at once are compared with the reference itself, so these exist only for its implementation; they
+    are left out where there are many columns.
     """
     references = {record["case"]["family"]: record for record in run.records if record["case"]["reference"]}
     cells_of: dict[tuple[str, str, str], dict[tuple[str, ...], Cell]] = {}

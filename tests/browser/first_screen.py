@@ -13,12 +13,13 @@ TEXTS = """height => {
     const texts = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
         const parent = node.parentElement;
-        if (!node.textContent.trim() || !parent.checkVisibility({visibilityProperty: true, opacityProperty: true}) || parent.closest("script, style, .hidden, .skip"))
-            continue;
+        if (!node.textContent.trim() || !parent.checkVisibility()) continue;
+        if (parent.closest("script, style, .hidden, .skip")) continue;
         const range = document.createRange();
         range.selectNodeContents(node);
         const box = range.getBoundingClientRect();
-        if (box.width > 1 && box.top >= 0 && box.bottom <= height && box.left < innerWidth) texts.push(node.textContent.trim());
+        const within = box.width > 1 && box.top >= 0 && box.bottom <= height && box.left < innerWidth;
+        if (within) texts.push(node.textContent.trim());
     }
     return texts;
 }"""
