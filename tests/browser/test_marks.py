@@ -61,7 +61,8 @@ def test_points_lie_over_their_marks(rich_page: Page) -> None:
     """Every link over the drawing lies within it."""
     out = rich_page.evaluate(
         """() => [...document.querySelectorAll("#roofline .dots a")].filter(dot => {
-            const own = dot.getBoundingClientRect(), box = dot.closest(".over").querySelector("svg").getBoundingClientRect();
+            const own = dot.getBoundingClientRect();
+            const box = dot.closest(".over").querySelector("svg").getBoundingClientRect();
             const [x, y] = [(own.left + own.right) / 2, (own.top + own.bottom) / 2];
             return x < box.left || x > box.right || y < box.top || y > box.bottom;
         }).length"""
