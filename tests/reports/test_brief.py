@@ -58,7 +58,7 @@ def test_a_duet_says_which_cases_moved_and_how_surely() -> None:
 def test_very_many_reasons_are_cut_off_with_a_word() -> None:
     document = make_run()
     case = document["benchmarks"][0]["extra_info"][KEY]["case"]
-    document[KEY]["failed"] = [{"case": case | {"id": f"c{n}"}, "reason": f"reason {n}"} for n in range(200)]
+    document[KEY]["failed"] = [{"case": case | {"id": f"c{n}"}, "reason": f"reason{n}"} for n in range(200)]
     document[KEY]["warnings"] = [f"warning {n}" for n in range(200)]
     text = markdown(from_json(document))
     assert len(text.splitlines()) <= MAX_LINES
