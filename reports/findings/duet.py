@@ -97,7 +97,7 @@ def chart(records: Sequence[Record], threshold: float) -> Chart:
         svg=Markup(forest(bars, threshold, "duet")),
         narrow=Markup(forest(bars, threshold, "duet-n", narrow=True)),
         title="B’s speed-up over A",
-        alternative=f"Forest plot of {len(bars)} speed-up{'' if len(bars) == 1 else 's'} of B over A, "
+        alternative=f"Forest plot of {units.plural(len(bars), 'speed-up')} of B over A, "
         f"from {units.ratio(ratios[0])} to {units.ratio(ratios[-1])}.",
         note=f"{rest} more, the least conclusive, {'is' if rest == 1 else 'are'} in the table below." if rest else "",
     )
@@ -141,7 +141,7 @@ def facts(side: SideRecord) -> str:
         parts.append(f"files as of {side['rev']}")
     elif commit := side.get("commit"):
         number = side.get("uncommitted", 0)
-        changed = f" with {number} changed file{'' if number == 1 else 's'}" if number else ""
+        changed = f" with {units.plural(number, 'changed file')}" if number else ""
         parts.append(f"files as they are, at {commit[:7]}{changed}")
     if modules := side.get("imported"):
         parts.append("imports " + ", ".join(f"{name} from {file}" for name, file in modules.items()))

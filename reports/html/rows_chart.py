@@ -19,7 +19,7 @@ from torchduet.reports.charts.ratio_axis import axis
 from torchduet.reports.tables.frames import each
 from torchduet.reports.text import units
 
-POINTS = 300.0  # that a plot is assumed to be wide: how many ticks there is room for
+POINTS = 190.0  # that a plot is assumed to be wide: how many ticks there is room for
 MAX_TIME_TICKS = 3
 
 
@@ -94,7 +94,7 @@ def rows_chart(rows: pd.DataFrame) -> RowsChart:
             )
             for row, bar in zip(ordered, bars, strict=True)
         ),
-        ticks=tuple((_share(tick, low, high), f"{tick:g}×") for tick in ticks),
+        ticks=tuple((_share(tick, low, high), f"{tick:g}×" if tick >= 1e-4 else f"{tick:.0e}×") for tick in ticks),
         one=_share(1.0, low, high),
         band=(_share(1 / (1 + threshold), low, high), _share(1 + threshold, low, high)),
         time_ticks=_time_ticks(least, most) if known else (),

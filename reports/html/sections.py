@@ -25,7 +25,6 @@ from torchduet.reports.tables.visits import number_of_visits
 from torchduet.reports.text import units
 
 
-
 @dataclass(frozen=True)
 class Detail:
     """What the details of a case show: how it was timed, what bounds it, and how to call it alone."""
@@ -64,9 +63,7 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
     entries = []
     for index, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
         knobs = [knob for knob in KNOBS if _is_shown(knob, rows, tables.cases)]
-        varied = [
-            knob for knob in knobs if knob.name == IMPLEMENTATION or rows[knob.name].nunique() > 1
-        ]
+        varied = [knob for knob in knobs if knob.name == IMPLEMENTATION or rows[knob.name].nunique() > 1]
         units = sorted(set(rows["sample_unit"]) - {""})
         rates = [
             (key, label, scale)
@@ -145,11 +142,15 @@ def claims(run: Run) -> dict[str, Any] | None:
         "others": len(judged) - len(decided),
         "tones": {"holds": "yes", "fails": "no", "unclear": "unclear"},
         "words": claim_words,
-        "counted": {verdict: sum(claim.verdict == verdict for claim in decided) for verdict in claim_words.VERDICTS if verdict != "unmeasured"},
+        "counted": {
+            verdict: sum(claim.verdict == verdict for claim in decided)
+            for verdict in claim_words.VERDICTS
+            if verdict != "unmeasured"
+        },
         "counting": {
-            "holds": "hold",
-            "fails": "do not hold",
-            "unclear": "unclear",
+            "holds": ("holds", "hold"),
+            "fails": ("does not hold", "do not hold"),
+            "unclear": ("is unclear", "are unclear"),
         },
     }
 
@@ -196,10 +197,10 @@ def _timing(record: Record) -> dict[str, str]:
     per = f"{min(rounds)}" if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)}"
     number, calls = number_of_visits(record), timing["calls_per_block"]
     stop = STOPS.get(timing["stop"], timing["stop"])
-    visits = f"{number} visit{'s' if number != 1 else ''}, " if number else ""
-    placements = f"{len(rounds)} placement{'s' if len(rounds) != 1 else ''}"
+    visits = f"{units.plural(number, 'visit')}, " if number else ""
+    placements = f"{units.plural(len(rounds), 'placement')}"
     return {
-        "blocks": f"{visits}{placements} × {per} rounds, {calls:,} call{'s' if calls != 1 else ''} per block",
+        "blocks": f"{visits}{placements} × {per} rounds, {units.plural(calls, 'call')} per block",
         "stop": STOPS_OF_VISITS.get(timing["stop"], stop) if number else stop,
         "noise": of_case(record),
         "places": _places(record),

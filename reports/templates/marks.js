@@ -7,13 +7,14 @@
   tip.setAttribute("aria-hidden", "true");
   document.body.append(tip);
   // The browser's own hint comes late, and never to the keyboard: the words are moved where both are served.
+  for (const mark of document.querySelectorAll("a[data-tip]")) mark.setAttribute("aria-description", mark.dataset.tip);
   for (const mark of document.querySelectorAll("a[title]")) {
     mark.setAttribute("aria-description", mark.title);
     mark.removeAttribute("title");
   }
   const hide = () => { tip.hidden = true; };
   const show = (mark) => {
-    const words = mark.getAttribute("aria-description") ?? mark.dataset.tip;
+    const words = mark.dataset.tip ?? mark.getAttribute("aria-description");
     if (!words) return hide();
     tip.textContent = words;
     tip.hidden = false;
@@ -23,10 +24,10 @@
   };
   const of = (node) => {
     const row = node.closest?.(".forest tr");
-    return node.closest?.("a[aria-description], a[data-tip]") ?? row?.querySelector("th a[aria-description]");
+    return node.closest?.("a[aria-description]") ?? row?.querySelector("th a[aria-description]");
   };
   document.addEventListener("pointerover", ({ target }) => { const mark = of(target); if (mark) show(mark); else hide(); });
-  document.addEventListener("focusin", ({ target }) => { const mark = target.closest?.("a[aria-description], a[data-tip]"); if (mark) show(mark); else hide(); });
+  document.addEventListener("focusin", ({ target }) => { const mark = target.closest?.("a[aria-description]"); if (mark) show(mark); else hide(); });
   document.addEventListener("keydown", ({ key }) => { if (key === "Escape") hide(); });
   window.addEventListener("scroll", hide, { passive: true, capture: true });
 })();

@@ -10,6 +10,7 @@ from torchduet.bench.record.duets.knob import knob, knob_headline
 from torchduet.bench.record.schema import VERDICTS, AgainstRecord, DuetRecord, Record, Verdict
 from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.bench.record.units import MARK, MAX_ROWS, factor, size
+from torchduet.bench.record.words.counting import plural
 
 WIDE = 100.0  # an interval whose upper end is so many times its lower one is not shown
 LOOKED = "looked different, but "  # by earlier writers: begins the note of a case that was not confirmed
@@ -32,7 +33,7 @@ def headline(duet: DuetRecord, records: Sequence[Record]) -> str:
     rest = [_are(numbers["same"], "the same")] if numbers["same"] else []
     rest += [_are(numbers["unclear"], "unclear")] if numbers["unclear"] else []
     tail = f"; {', '.join(rest)}" if rest else ""
-    cases = f"{total} case{'s' if total > 1 else ''}"
+    cases = f"{plural(total, 'case')}"
     moved_to: tuple[Verdict, ...] = ("slower", "faster")
     different = [verdict for verdict in moved_to if numbers[verdict]]
     if duet["base"].get("rev") is not None and duet["against"].get("rev") is None:
@@ -82,7 +83,7 @@ def factor_table(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[st
     if len(shown) < len(rows):
         lines.append(f"… and {len(rows) - len(shown)} more; the report has all of them")
     notes = Counter(record["against"]["note"] for record in rows if "note" in record["against"])
-    return lines + [f"{number} case{'s' if number > 1 else ''}: {note}" for note, number in notes.items()]
+    return lines + [f"{plural(number, 'case')}: {note}" for note, number in notes.items()]
 
 
 def is_narrow(against: AgainstRecord) -> bool:
@@ -115,7 +116,7 @@ def controls(records: Sequence[Record]) -> list[str]:
     if not verdicts:
         return []
     number = sum(verdicts.values())
-    what = f"{number} control{'' if number == 1 else 's'}, which the change cannot reach"
+    what = f"{plural(number, 'control')}, which the change cannot reach"
     if moved := verdicts["slower"] + verdicts["faster"]:
         return [f"{moved} of {what}: different all the same, so the machine or the build may differ between the sides"]
     return [f"{what}: {', '.join(f'{count} {verdict}' for verdict, count in verdicts.items())}"]
