@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
-from torchduet.bench.merge.sources import SHARD, SHARD_PLAN, Source
+from torchduet.bench.merge.sources import Source
 from torchduet.bench.record.machines.facts import (
     KINDS,
     MACHINE,
@@ -17,6 +17,7 @@ from torchduet.bench.record.machines.facts import (
     name_of,
 )
 from torchduet.bench.record.machines.key import identity
+from torchduet.bench.record.machines.parts import SHARD, SHARD_PLAN
 
 MAX_NAMED = 3
 EVERYWHERE = ("Torchduet",)  # versions that are the same on machines of all kinds

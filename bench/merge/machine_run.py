@@ -19,8 +19,9 @@ from torchduet.bench.merge.run_parts import (
     sums,
     union,
 )
-from torchduet.bench.merge.sources import SHARD, Source, in_order, label_of
+from torchduet.bench.merge.sources import Source, in_order
 from torchduet.bench.noise.grades import MIN_SHARE
+from torchduet.bench.record.machines.parts import SHARD, label_of
 from torchduet.bench.record.moderation import Prior
 from torchduet.bench.record.schema import (
     GRADES,

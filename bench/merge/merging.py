@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import msgspec
+
 from torchduet.bench.merge.benchmarks import with_record
 from torchduet.bench.merge.conflicts import conflicts, differing_facts, missing_in_words, missing_shards
 from torchduet.bench.merge.machine_run import Whole, whole_of
 from torchduet.bench.merge.same_runs import distinct
 from torchduet.bench.merge.sources import MACHINES, MergeError, Source, sources_of
-from torchduet.bench.record.contract import check_record, check_run
+from torchduet.bench.record.contract import check_meaning, check_record, check_run
+from torchduet.bench.record.decoding.typed import decode_typed
 from torchduet.bench.record.schema import KEY, SCHEMA, Record
 
 Document = dict[str, Any]
@@ -120,8 +123,21 @@ def _check(document: Document) -> None:
     Raises:
         ContractError: they would refuse it.
     """
+    typed = _has_types(document)
     about = document[KEY]
     for key, run in about[MACHINES].items() if MACHINES in about else [("", about)]:
-        check_run(run, f"{KEY}.{MACHINES}.{key}" if key else KEY)
+        check_run(run, f"{KEY}.{MACHINES}.{key}" if key else KEY, types_checked=typed)
     for index, benchmark in enumerate(document["benchmarks"]):
-        check_record(cast(Record, benchmark["extra_info"][KEY]), f"benchmarks[{index}].extra_info.{KEY}")
+        where, record = f"benchmarks[{index}].extra_info.{KEY}", cast(Record, benchmark["extra_info"][KEY])
+        if typed:
+            check_meaning(record, where)
+        else:
+            check_record(record, where)
+
+
+def _has_types(document: Document) -> bool:
+    """Whether the fast decoder accepts the document's types; where it does not, they are checked one by one."""
+    try:
+        return decode_typed(msgspec.json.encode(document)) is not None
+    except (msgspec.MsgspecError, UnicodeEncodeError, TypeError):
+        return False

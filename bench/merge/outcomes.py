@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torchduet.bench.merge.cases import placed, united
-from torchduet.bench.merge.sources import Source, label_of
+from torchduet.bench.merge.sources import Source
+from torchduet.bench.record.machines.parts import label_of
 from torchduet.bench.record.schema import NotMeasured, PartRecord, Record
 
 WRONG = ("its result ", "it returned ")  # begin the reason, after the case's id, of a result that failed its check

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from torchduet.bench.merge.sources import Source, label_of
+from torchduet.bench.merge.sources import Source
+from torchduet.bench.record.machines.parts import label_of
 from torchduet.bench.record.schema import PartRecord
 
 

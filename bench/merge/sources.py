@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from torchduet.bench.record.machines.key import key_of
+from torchduet.bench.record.machines.parts import SHARD, digest_of
 from torchduet.bench.record.schema import KEY, PartRecord, Record, RunRecord
 
 MACHINES = "machines"  # the key of a document of several machines, in place of a run's own record
-SHARD, SHARD_PLAN = "shard", "shard_plan"  # options of a run that is a shard
 AT = " @"  # before the machine's key, in the name that a benchmark has in a document of several machines
 
 
@@ -98,7 +96,7 @@ def _part(document: Mapping[str, Any], about: RunRecord, records: Sequence[Recor
     info = document.get("machine_info")
     node = info.get("node") if isinstance(info, Mapping) else None
     part = PartRecord(
-        digest="",
+        digest=digest_of(about, records),
         node=node if isinstance(node, str) else "",
         started=about["started"],
         begins=0.0,
@@ -119,11 +117,6 @@ def _part(document: Mapping[str, Any], about: RunRecord, records: Sequence[Recor
         part["priors"] = priors
     if stopped := about.get("stopped"):
         part["stopped"] = stopped
-    measured = [
-        (record["case"]["id"], record["timing"]["seconds"], len(record["timing"]["blocks"])) for record in records
-    ]
-    content = json.dumps([part["node"], part.get("shard"), part["started"], sorted(measured)])
-    part["digest"] = hashlib.sha256(content.encode()).hexdigest()[:16]
     return part
 
 
@@ -132,12 +125,6 @@ def _commit(info: object) -> str:
     if not isinstance(info, Mapping) or not isinstance(info.get("id"), str) or info["id"] == "unversioned":
         return ""
     return f"{info['id']}-dirty" if info.get("dirty") is True else str(info["id"])
-
-
-def label_of(part: PartRecord) -> str:
-    """``shard 2/8 on node-3``, ``the run on node-3``."""
-    what = f"shard {part['shard']}" if "shard" in part else "the run"
-    return f"{what} on {part['node'] or 'a machine without a name'}"
 
 
 def in_order(sources: Sequence[Source]) -> list[PartRecord]:
