@@ -56,6 +56,8 @@ def outcomes_of(sources: Sequence[Source], parts: Sequence[PartRecord]) -> Outco
         parts: of the merged run, in their order.
     """
     at = {part["digest"]: index for index, part in enumerate(parts)}
+    order = dict.fromkeys(case for source in sources for case in source.benchmarks)
+    sources = sorted(sources, key=lambda source: min(at[part["digest"]] for part in source.parts))
     cases: dict[str, _Case] = {}
     for source in sources:
         for case in source.benchmarks:
@@ -77,7 +79,7 @@ def outcomes_of(sources: Sequence[Source], parts: Sequence[PartRecord]) -> Outco
     }
     known = {*records, *failed}
     return Outcomes(
-        _families_together(records),
+        _families_together({name: records[name] for name in order if name in records}),
         list(failed.values()),
         [case.skipped[0] for name, case in cases.items() if case.skipped and name not in known],
         list(
