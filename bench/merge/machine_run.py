@@ -39,6 +39,7 @@ from torchduet.bench.record.schema import (
 from torchduet.bench.record.visits.intervals import judged, priors_of
 from torchduet.bench.run.machine_prior import combined
 
+BUDGET = "budget_seconds"
 MAX_NAMED = 3  # parts, in a warning
 Missing = Mapping[tuple[int, str], Sequence[int]]
 
@@ -110,6 +111,8 @@ def _of_parts(parts: Sequence[PartRecord]) -> dict[str, Any]:
     given = options([part["options"] for part in parts])
     if several:
         given.pop(SHARD, None)
+        if budgets := [seconds for part in parts if isinstance(seconds := part["options"].get(BUDGET), int | float)]:
+            given[BUDGET] = max(budgets)  # of a run: what to multiply for narrower intervals
     stopped = [
         f"{label_of(part)} ended early: {part['stopped']}" if several else part["stopped"]
         for part in parts

@@ -71,7 +71,7 @@ def chosen(runs: Sequence[Run], wanted: str | None) -> Run:
     if wanted is None:
         if len(runs) > 1:
             raise ContractError(
-                f"holds the runs of {len(runs)} machines; choose one with --machine KEY: {_named(runs)}"
+                f"holds the runs of {len(runs)} machines; choose one with --machine KEY: {in_words(runs)}"
             )
         return runs[0]
     machines = [machine_of(run) for run in runs]
@@ -79,7 +79,7 @@ def chosen(runs: Sequence[Run], wanted: str | None) -> Run:
     if len(matching) == 1:
         return matching[0]
     which = f"{len(matching)} of its machines are" if matching else "none of its machines is"
-    raise ContractError(f"--machine {wanted}: {which} meant by that; choose a key of {_named(runs)}")
+    raise ContractError(f"--machine {wanted}: {which} meant by that; choose a key of {in_words(runs)}")
 
 
 def matches(machine: Machine, wanted: str) -> bool:
@@ -92,5 +92,6 @@ def machine_of(run: Run) -> Machine:
     return Machine(run.machine or key_of(run.about), identity(facts_of(run.about)))
 
 
-def _named(runs: Sequence[Run]) -> str:
+def in_words(runs: Sequence[Run]) -> str:
+    """``1a2b3c4d (AMD EPYC · 2 cores · 1 thread)`` of each machine."""
     return "; ".join(f"{machine.key} ({machine.label})" for machine in map(machine_of, runs))
