@@ -117,12 +117,12 @@ def test_the_page_of_a_merged_run_says_what_it_was_merged_of() -> None:
     ]
     page = render(run)
     assert "Measured on 3 machines of one kind" in page
-    assert "This run was merged of 3 runs, which together took 20.6\u00a0min" in page
+    assert "This run was merged of 3 runs, which together took 21\u00a0min" in page
     assert "stopped by SIGTERM" in page
     assert "budget seconds of each run" in page
-    assert "spread over the run" not in page
+    assert "The runs that were merged made <strong>4 visits to each family</strong>, each by a fresh process" in page
     assert "runs of the same code on machines of this kind" in page
-    assert "Measured on 3 machines of one kind (3 runs, 20.6 min together)" in markdown(run)
+    assert "Measured on 3 machines of one kind (3 runs, 21 min together)" in markdown(run)
 
 
 def test_a_run_that_was_not_merged_has_no_such_section() -> None:
@@ -184,7 +184,7 @@ def test_which_machines_are_compared_must_be_clear(
     fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = written(merged(named(part(8), part(9, machine=ANOTHER_CPU))), tmp_path / "other.json")
-    assert "has 2 machines that all files have; choose with --machine KEY" in refused(
+    assert "2 machines are in all files; choose one with --machine KEY" in refused(
         capsys, "compare", str(fleet), str(other)
     )
     assert main(["compare", str(fleet), str(other), "--machine", HERE]) == 0
