@@ -34,9 +34,11 @@ from torchduet.bench.record.schema import (
     Record,
     ResumedRecord,
     RunRecord,
+    SelfCheckRecord,
     VisitsRecord,
 )
 from torchduet.bench.record.visits.intervals import judged, priors_of
+from torchduet.bench.run.aa_summary import summary
 from torchduet.bench.run.machine_prior import combined
 
 BUDGET = "budget_seconds"
@@ -68,6 +70,8 @@ def whole_of(sources: Sequence[Source], missing: Missing) -> Whole:
     if len(sources) > 1:
         about |= _together(sources, parts)
     about["warnings"] = [*about["warnings"], *_own_warnings(parts, records, missing)]
+    if len(sources) > 1 and any("trials" in record for record in records.values()):
+        about["self_check"] = _self_check(about, records)
     about |= {"visits": visits, "missing_shards": _missing(parts, missing)}
     if not outcomes.unreached:
         about["stopped"] = ""
@@ -75,6 +79,17 @@ def whole_of(sources: Sequence[Source], missing: Missing) -> Whole:
         if not about.get(key):
             about.pop(key, None)
     return Whole(records, cast(RunRecord, about))
+
+
+def _self_check(about: Mapping[str, Any], records: Mapping[str, Record]) -> SelfCheckRecord:
+    """The figures of ``--aa``, over the copies of all parts."""
+    threads = about["options"].get("threads")
+    return summary(
+        [*records.values()],
+        measured=about["started"],
+        machine=about["machine"],
+        threads=threads if isinstance(threads, int) else 0,
+    )
 
 
 def _judged(records: Mapping[str, Record], machine: Mapping[PriorOf, Prior]) -> tuple[dict[str, Record], Any]:

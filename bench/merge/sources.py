@@ -46,6 +46,11 @@ class Source:
         return record_of(self.benchmarks[case])
 
 
+def has_record(benchmark: Any) -> bool:
+    """Whether a benchmark is one of Torchduet's."""
+    return isinstance(benchmark, Mapping) and bool((benchmark.get("extra_info") or {}).get(KEY))
+
+
 def record_of(benchmark: Mapping[str, Any]) -> Record:
     """The record of a benchmark that has one."""
     return cast(Record, benchmark["extra_info"][KEY])
@@ -62,7 +67,7 @@ def sources_of(name: str, document: Mapping[str, Any]) -> list[Source]:
         raise MergeError(
             f"{name}: was written by pytest-benchmark without Torchduet's records, so nothing can be added"
         )
-    benchmarks = [benchmark for benchmark in document["benchmarks"] if KEY in (benchmark.get("extra_info") or {})]
+    benchmarks = [benchmark for benchmark in document["benchmarks"] if has_record(benchmark)]
     if MACHINES not in about:
         return [_source(name, document, cast(RunRecord, about), benchmarks)]
     of_machine: dict[str, list[Mapping[str, Any]]] = {key: [] for key in about[MACHINES]}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torchduet.bench.merge.sources import has_record, record_of
 from torchduet.bench.record.schema import KEY
 
 
@@ -24,8 +25,7 @@ def moved(document: Mapping[str, Any], before: Path, after: Path) -> dict[str, A
 
 
 def _benchmark(benchmark: Any, before: Path, after: Path) -> Any:
-    record = (benchmark.get("extra_info") or {}).get(KEY)
-    if not record or "profile" not in record:
+    if not has_record(benchmark) or "profile" not in (record := record_of(benchmark)):
         return benchmark
     profile = {**record["profile"], "trace": _path(record["profile"]["trace"], before, after)}
     if "python" in profile:

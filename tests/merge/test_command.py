@@ -113,6 +113,9 @@ def test_the_journal_of_a_run_that_was_cut_short_is_merged(tmp_path: Path, capsy
     run = run_file.load(alone)
     assert list(run.about["unreached"]) == unreached
     assert run.about["stopped"] == "its run was cut short"
+    resumed = tmp_path / "resumed.json"
+    assert main(["merge", str(journal), *written(tmp_path, document), "-o", str(resumed)]) == 0
+    assert "shard-2.json.journal is left out: it is an earlier state" in capsys.readouterr().err
     whole = tmp_path / "whole.json"
     assert main(["merge", str(alone), *written(tmp_path, part(1)), "-o", str(whole)]) == 0
     assert run_file.load(whole).about["unreached"] == []

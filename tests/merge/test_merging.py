@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.merge.made_parts import ANOTHER_CPU, about, copy, families_of, named, part, records, shards
@@ -132,6 +132,7 @@ def test_the_order_of_the_documents_does_not_matter() -> None:
 GROUPINGS = st.permutations(range(4)).flatmap(lambda order: st.tuples(st.just(order), st.integers(1, 3)))
 
 
+@settings(max_examples=10)
 @given(GROUPINGS)
 def test_merged_runs_can_be_merged_again(grouping: tuple[list[int], int]) -> None:
     """Associative: ``(a + b) + (c + d)`` says of each case what ``a + b + c + d`` says."""
@@ -353,3 +354,36 @@ def test_the_documents_stay_as_they_are() -> None:
     before = repr(documents)
     merged(named(*documents))
     assert repr(documents) == before
+
+
+def test_copies_of_all_parts_are_summarised_together() -> None:
+    documents = [copy(part(seed, families=SIX)) for seed in (1, 2)]
+    for document in documents:
+        for record in records(document).values():
+            ratios = {"visit_ratios": [1.0, 1.002, 0.999, 1.001], "visit_errors": [0.001] * 4}
+            trial = {"slowdown": 1.0, "ratio": 1.0, "low": None, "high": None, "placements": 12, "seconds": 0.5}
+            record["trials"] = [{**trial, **ratios, "verdict": "unclear", "minimum_effect": None}]
+    whole = merged(named(*documents))
+    number = len(records(whole))
+    assert about(whole)["self_check"]["false_alarms"]["trials"] == number
+    assert {len(record["trials"][0]["visit_ratios"]) for record in records(whole).values()} == {8}
+    assert {record["trials"][0]["seconds"] for record in records(whole).values()} == {1.0}
+
+
+def test_benchmarks_of_others_stay_in_the_file() -> None:
+    documents = [copy(part(seed, families=SIX)) for seed in (1, 2)]
+    own = {"name": "test_own", "fullname": "test_own", "stats": {"median": 1.0}}
+    documents[0]["benchmarks"].insert(3, own)
+    documents[1]["benchmarks"] += [own, {**own, "stats": {"median": 2.0}}]
+    whole = merged(named(*documents))
+    assert [one["stats"]["median"] for one in whole["benchmarks"] if one["name"] == "test_own"] == [1.0, 2.0]
+    assert from_json(json.loads(json.dumps(whole))).other_benchmarks == 2
+    assert len(merged(named(whole, documents[0]))["benchmarks"]) == len(whole["benchmarks"])
+
+
+def test_a_shard_without_any_family_is_not_missing() -> None:
+    empty = copy(shards(3)[2])
+    empty["benchmarks"] = []
+    whole = merged(named(*shards(3)[:2], empty))
+    assert about(whole)["parts"][2]["cases"] == 0
+    assert "missing_shards" not in about(whole)
