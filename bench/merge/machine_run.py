@@ -32,7 +32,6 @@ from torchduet.bench.record.schema import (
     PriorOf,
     PriorRecord,
     Record,
-    ResumedRecord,
     RunRecord,
     SelfCheckRecord,
     VisitsRecord,
@@ -165,17 +164,12 @@ def _together(sources: Sequence[Source], parts: Sequence[PartRecord]) -> dict[st
         for run, moved in zip(runs, later, strict=True)
         for pilot in run.get("pilots", [])
     ]
-    resumed = [
-        cast(ResumedRecord, {**again, "at": moved(again["at"])})
-        for run, moved in zip(runs, later, strict=True)
-        for again in run.get("resumed", [])
-    ]
     return {
         "unavailable": union(entry for run in runs for entry in run["unavailable"]),
         "passing": passing([run["passing"] for run in runs if "passing" in run]),
         "ceilings": ceilings(ceiling for run in runs for ceiling in run.get("ceilings", [])),
         "pilots": sorted(pilots, key=lambda pilot: pilot["at"]),
-        "resumed": sorted(resumed, key=lambda again: again["at"]),
+        "resumed": [again for run in runs for again in run.get("resumed", [])],  # moments of their own runs
         "gpus": gpus([(run.get("gpus", []), moved) for run, moved in zip(runs, later, strict=True)]),
         **{key: _last(runs, key) for key in FIGURES_OF_MACHINE},
     }

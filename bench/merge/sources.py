@@ -116,6 +116,8 @@ def _part(document: Mapping[str, Any], about: RunRecord, records: Sequence[Recor
     )
     if shard := about["options"].get(SHARD):
         part["shard"] = str(shard)
+    if about.get("gpus"):
+        part["gpus"] = {gpu["device"]: gpu["facts"] for gpu in about["gpus"]}
     if "noise" in about:
         part["noise"] = about["noise"]
     if priors := [prior for prior in about.get("visits", {}).get("priors", []) if prior["source"] == "machine"]:

@@ -19,6 +19,7 @@ from torchduet.bench.record.machines.key import key_of
 from torchduet.bench.record.marks import NO_VERDICT
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.visits.intervals import judged
+from torchduet.reports.findings.unmeasured import warnings
 from torchduet.reports.read.run_file import from_json, read_all_fast
 
 CASE = "matmul.square[n=512] cpu eager bf16"
@@ -387,3 +388,38 @@ def test_a_shard_without_any_family_is_not_missing() -> None:
     whole = merged(named(*shards(3)[:2], empty))
     assert about(whole)["parts"][2]["cases"] == 0
     assert "missing_shards" not in about(whole)
+
+
+def test_samples_of_gpus_follow_one_another_and_each_part_keeps_their_facts() -> None:
+    documents = [copy(part(seed, families=SIX)) for seed in (1, 2)]
+    for number, document in enumerate(documents):
+        gpu = {"device": "cuda:0", "slice": False, "update_seconds": {}, "missing": {}, "at": [1.0, 2.0]}
+        facts = {"name": "GPU", "uuid": f"GPU-{number}", "power_limit_w": 300.0}
+        document[KEY]["gpus"] = [{**gpu, "facts": facts, "samples": {"power_w": [100.0 + number, None]}}]
+        document[KEY]["ceilings"] = [
+            {
+                "device": "cuda:0",
+                "flops_per_second": {"fp32": 1e12 * (2 - number)},
+                "bytes_per_second": {"1024": 1e9 * (1 + number)},
+                "operator_seconds": 1e-6 * (1 + number),
+            }
+        ]
+    whole = merged(named(*reversed(documents)))
+    (gpu,) = about(whole)["gpus"]
+    length = about(documents[0])["seconds"]["total"]
+    assert gpu["at"] == [1.0, 2.0, length + 1.0, length + 2.0]
+    assert gpu["samples"] == {"power_w": [100.0, None, 101.0, None]}
+    assert gpu["facts"] == {"name": "GPU", "power_limit_w": 300.0}
+    assert [of["gpus"]["cuda:0"]["uuid"] for of in about(whole)["parts"]] == ["GPU-0", "GPU-1"]
+    (ceiling,) = about(whole)["ceilings"]
+    assert (ceiling["flops_per_second"], ceiling["bytes_per_second"]) == ({"fp32": 2e12}, {"1024": 2e9})
+    assert ceiling["operator_seconds"] == 1e-6
+
+
+def test_runs_that_were_resumed_say_so() -> None:
+    document = copy(part(2, families=SIX))
+    resumed = {"at": 12.0, "started": "2026-03-02T13:00:00+00:00", "machine": {}, "warnings": [], "families": 3}
+    document[KEY]["resumed"] = [resumed]
+    run = from_json(json.loads(json.dumps(merged(named(part(1, families=SIX), document)))))
+    assert run.about["resumed"] == [resumed]
+    assert any(line.startswith("One of the merged runs was cut short after 12 s") for line in warnings(run))
