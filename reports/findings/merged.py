@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -13,7 +12,7 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.text import units
 
 UNLIKE = 0.1  # by so much the times of two parts may differ in the median before that is said
-MIN_COMMON = 3  # cases that two parts have in common
+MIN_COMMON = 3  # cases that a part shares with others
 
 
 @dataclass(frozen=True)
@@ -98,23 +97,24 @@ def _missing(run: Run) -> list[str]:
 
 
 def _unlike(records: Sequence[Record], parts: Sequence[PartRecord]) -> list[str]:
-    """The two parts whose times of the same cases differ most, if that is more than machines of one kind should."""
-    times: dict[int, dict[str, float]] = {}
+    """The slowest and the fastest part by the cases that they share, if they differ by more than alike machines do."""
+    shifts: dict[int, list[float]] = {}
     for record in records:
-        for part, seconds in _times(record).items():
-            times.setdefault(part, {})[record["case"]["id"]] = seconds
-    ratios = {
-        pair: ratio for pair in itertools.combinations(sorted(times), 2) if (ratio := _ratio(times, *pair)) is not None
-    }
-    if not ratios:
+        times = _log_times(record)
+        if len(times) > 1:
+            centre = median(times.values())
+            for part, time in times.items():
+                shifts.setdefault(part, []).append(time - centre)
+    middles = {part: median(of_cases) for part, of_cases in shifts.items() if len(of_cases) >= MIN_COMMON}
+    if not middles:
         return []
-    (one, other), ratio = max(ratios.items(), key=lambda item: abs(math.log(item[1])))
-    if abs(math.log(ratio)) <= math.log1p(UNLIKE):
+    slowest, fastest = max(middles, key=lambda part: middles[part]), min(middles, key=lambda part: middles[part])
+    apart = middles[slowest] - middles[fastest]
+    if apart <= math.log1p(UNLIKE):
         return []
-    slower, faster = (one, other) if ratio > 1 else (other, one)
     return [
-        f"The same cases took {units.ratio(max(ratio, 1 / ratio))} as long on {_name(parts[slower])} as on "
-        f"{_name(parts[faster])}, in the median: these two are less alike than their facts say. Speed-ups are compared "
+        f"The same cases took {units.ratio(math.exp(apart))} as long on {_name(parts[slowest])} as on "
+        f"{_name(parts[fastest])}, in the median: these two are less alike than their facts say. Speed-ups are compared "
         "within each."
     ]
 
@@ -123,19 +123,12 @@ def _name(part: PartRecord) -> str:
     return " ".join(filter(None, (part["node"] or "a machine without a name", part.get("shard", ""))))
 
 
-def _ratio(times: Mapping[int, Mapping[str, float]], one: int, other: int) -> float | None:
-    common = times[one].keys() & times[other].keys()
-    if len(common) < MIN_COMMON:
-        return None
-    return math.exp(median(math.log(times[one][case] / times[other][case]) for case in common))
-
-
-def _times(record: Record) -> dict[int, float]:
-    """Part → seconds per call, the median of its placements."""
+def _log_times(record: Record) -> dict[int, float]:
+    """Part → logarithm of the seconds per call, the median of its placements."""
     found: dict[int, list[float]] = {}
     start = 0
     for visit in record["timing"].get("visits", []):
         blocks = record["timing"]["blocks"][start : start + visit["placements"]]
         found.setdefault(visit.get("part", 0), []).extend(median(rounds) for rounds in blocks)
         start += visit["placements"]
-    return {part: median(values) for part, values in found.items() if values}
+    return {part: math.log(median(values)) for part, values in found.items() if values}
