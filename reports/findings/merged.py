@@ -114,8 +114,8 @@ def _unlike(records: Sequence[Record], parts: Sequence[PartRecord]) -> list[str]
         return []
     return [
         f"The same cases took {units.ratio(math.exp(apart))} as long on {_name(parts[slowest])} as on "
-        f"{_name(parts[fastest])}, in the median: these two are less alike than their facts say. Speed-ups are compared "
-        "within each."
+        f"{_name(parts[fastest])}, in the median: these two are less alike than their facts say. Speed-ups are "
+        "compared within each."
     ]
 
 
