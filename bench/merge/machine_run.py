@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from torchduet.bench.merge.cases import unjudged, with_verdicts_as_withheld
-from torchduet.bench.merge.conflicts import missing_in_words, shard_of
+from torchduet.bench.merge.conflicts import missing_in_words, plan_of
 from torchduet.bench.merge.outcomes import FAILED_ELSEWHERE, Outcomes, outcomes_of
 from torchduet.bench.merge.run_parts import (
     FIGURES_OF_MACHINE,
@@ -72,7 +72,7 @@ def whole_of(sources: Sequence[Source], missing: Missing) -> Whole:
     if len(sources) > 1 and any("trials" in record for record in records.values()):
         about["self_check"] = _self_check(about, records)
     about |= {"visits": visits, "missing_shards": _missing(parts, missing)}
-    if not outcomes.unreached:
+    if len(parts) > 1 and not outcomes.unreached:  # the parts that ended early say so
         about["stopped"] = ""
     for key in ("stopped", "missing_shards", "visits", "resumed", "passing", "noise", "gpus", *FIGURES_OF_MACHINE):
         if not about.get(key):
@@ -225,12 +225,12 @@ def _noise(parts: Sequence[PartRecord]) -> NoiseRecord | None:
 
 def _missing(parts: Sequence[PartRecord], missing: Missing) -> list[str]:
     """The missing shards of the plans that this machine has a part of: ``3/8``."""
-    plans = {(shard[1], part["options"].get("shard_plan") or "") for part in parts if (shard := _shard(part))}
-    return [f"{shard}/{plan[0]}" for plan, shards in missing.items() if plan in plans for shard in shards]
-
-
-def _shard(part: PartRecord) -> tuple[int, int] | None:
-    return shard_of(part.get("shard"))
+    return [
+        f"{shard}/{plan[0]}"
+        for plan, shards in missing.items()
+        if any(plan_of(part) == plan for part in parts)
+        for shard in shards
+    ]
 
 
 def _own_warnings(parts: Sequence[PartRecord], records: Mapping[str, Record], missing: Missing) -> list[str]:
@@ -238,10 +238,7 @@ def _own_warnings(parts: Sequence[PartRecord], records: Mapping[str, Record], mi
     lines = [
         f"{missing_in_words(number, shards)}: their cases were not measured"
         for (number, plan), shards in missing.items()
-        if any(
-            (shard := _shard(part)) and (shard[1], part["options"].get("shard_plan") or "") == (number, plan)
-            for part in parts
-        )
+        if any(plan_of(part) == (number, plan) for part in parts)
     ]
     if len(parts) > 1 and any(part["commit"].endswith("-dirty") for part in parts):
         lines.append("files differed from the commit in parts of this run; whether they were the same is not known")

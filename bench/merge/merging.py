@@ -52,7 +52,10 @@ def merge(documents: Sequence[tuple[str, Document]], *, missing_ok: bool = False
     sources = [source for name, document in documents for source in sources_of(name, document)]
     found = distinct(sources)
     missing = missing_shards(found.sources)
-    in_words = [missing_in_words(number, shards) for (number, _), shards in missing.items()]
+    in_words = [
+        missing_in_words(number, shards) + (f" (plan {plan})" if len(missing) > 1 else "")
+        for (number, plan), shards in missing.items()
+    ]
     reasons = [*conflicts(found.sources), *found.conflicts]
     if not missing_ok:
         reasons += [f"{words} (--missing-ok merges the others)" for words in in_words]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 from torchduet.bench.record.machines.key import key_of
@@ -36,7 +37,7 @@ class Source:
     parts: tuple[PartRecord, ...]
     benchmarks: Mapping[str, Mapping[str, Any]]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The key of its machine."""
         return key_of(self.about)

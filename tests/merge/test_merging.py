@@ -66,6 +66,13 @@ def test_a_run_merged_alone_says_what_it_said() -> None:
     assert (only["node"], only["cases"], only["seconds"]) == ("node-1", 56, about(run)["seconds"]["total"])
 
 
+def test_why_a_run_ended_stays_where_it_is_alone() -> None:
+    run = copy(part(1))
+    run[KEY]["stopped"] = "stopped by SIGINT"
+    assert about(merged([("run.json", run)]))["stopped"] == "stopped by SIGINT"
+    assert "stopped" not in about(merged(named(run, part(2))))
+
+
 def test_the_union_of_shards_is_the_run() -> None:
     whole = merged(named(*shards(3)))
     assert set(records(whole)) == set(records(make_run()))

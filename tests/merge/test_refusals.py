@@ -24,7 +24,7 @@ def why(*documents: Any) -> str:
         ({"torch": "2.8.0"}, "PyTorch: 2.9.1 in a.json, 2.8.0 in b.json"),
         ({"torch": "2.9.1+cu126"}, "PyTorch: 2.9.1 in a.json, 2.9.1+cu126 in b.json"),
         ({"python": "3.13.1"}, "Python: 3.12 in a.json, 3.13 in b.json"),
-        ({"driver": "560.1"}, "driver: None in a.json, 560.1 in b.json"),
+        ({"driver": "560.1"}, "driver: not given in a.json, 560.1 in b.json"),
     ],
 )
 def test_other_versions(machine: dict[str, Any], says: str) -> None:
