@@ -16,6 +16,7 @@ from torchduet.reports.findings.advice import Answer
 from torchduet.reports.findings.compiling import compiling
 from torchduet.reports.findings.headline import Headline
 from torchduet.reports.findings.loaders import Choice
+from torchduet.reports.findings.merged import merged
 from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.trust import trust
 from torchduet.reports.findings.unmeasured import unmeasured
@@ -118,6 +119,7 @@ SECTIONS = (
     Section("noise", "Noise", "noise", lambda of: noise(of.run)),
     Section("visits", "Intervals", "visits", lambda of: visits(of.run)),
     Section("trust", "Trust", "trust", lambda of: trust(of.run)),
+    Section("merged", "Machines", "merged", lambda of: merged(of.run)),
     Section("environment", "Environment", "parts", lambda of: sections.parts(of.run)),
     Section("reading", "Words", "reading", lambda _: True),
     Section("details", "", "details", lambda of: packed_details(of.run) or None),

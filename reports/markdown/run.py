@@ -13,6 +13,7 @@ from torchduet.reports.findings import gpu, loaders
 from torchduet.reports.findings.advice import Answer, answers
 from torchduet.reports.findings.compiling import compiling
 from torchduet.reports.findings.headline import headline as headline_of
+from torchduet.reports.findings.merged import brief as brief_merged
 from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.remedy import budget_of
 from torchduet.reports.findings.unmeasured import ended_early, unmeasured, warnings
@@ -52,7 +53,10 @@ def _lines(run: Run) -> Iterator[str]:
         yield ""
     cases = units.plural(len(run.records), "case")
     where = "" if duet else f"{inline(run.name)}: "
-    yield f"{where}{inline(', '.join(facts))}; {cases} in {units.duration(run.about['seconds']['total'])}."
+    if words := brief_merged(run):
+        yield f"{where}{inline(', '.join(facts))}; {cases}. {inline(words)}."
+    else:
+        yield f"{where}{inline(', '.join(facts))}; {cases} in {units.duration(run.about['seconds']['total'])}."
     if sentence := ended_early(run):
         yield f"**{inline(sentence)}.**"
     yield ""
