@@ -40,6 +40,7 @@ BENCH_LAYERS = (
     "merge",
     "library",
     "duet",
+    "fleet",
     "plugin",
     "selfcheck",
     "peers",

@@ -144,6 +144,11 @@ class Budget:
         spare = max(0.0, self._seconds - sum(self._minimum(other) for other in self._families))
         return self._long_calls(family) + MIN_SECONDS + self._beyond_minimum(family, self._per_case(spare))
 
+    def guess(self, family: Family) -> float:
+        """The seconds that all visits to a family take, their first calls included, before anything is measured."""
+        spare = max(0.0, self._seconds - math.fsum(map(self._minimum, self._families)))
+        return self._minimum(family) + self._beyond_minimum(family, self._per_case(spare))
+
     def _minimum(self, family: Family) -> float:
         return self._fixed(family) + self._long_calls(family) + MIN_SECONDS
 
