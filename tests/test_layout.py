@@ -55,6 +55,7 @@ REPORTS_LAYERS = (
     "shifts",
     "compare",
     "history",
+    "machines",
     "commands",
 )
 TORCH = (
