@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "Prices of an hour are read from the nearest pyproject.toml under [tool.torchduet.prices], e.g. "
-    '"NVIDIA H200" = 3.5 and currency = "EUR"; a name is a machine\'s key, that of its GPU or, without one, of its CPU, '
-    "or whole words of it. Exit code: 0; 2 if a file cannot be used, two files are the same run, or the page cannot be "
-    "written."
+    '"NVIDIA H200" = 3.5 and currency = "EUR"; a name is a machine\'s key, or whole words of the name of its GPU or, '
+    "without one, of its CPU. Exit code: 0; 2 if a file cannot be used, two files are the same run, or the page cannot "
+    "be written."
 )
 A_DUET = "{path}: is a duet of two sides on one machine; name runs of one side"
 

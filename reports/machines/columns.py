@@ -121,7 +121,9 @@ def _accelerator(facts: Mapping[str, Fact]) -> str:
 def _difference(machine: Machine, alike: Iterable[Machine]) -> str:
     """The facts in which a machine differs from others: ``8 cores, 1 thread``; its key if there is none."""
     others = list(alike)
-    differing = [name for name in machine.facts if any(other.facts.get(name) != machine.facts[name] for other in others)]
+    differing = [
+        name for name in machine.facts if any(other.facts.get(name) != machine.facts[name] for other in others)
+    ]
     ordered = sorted(differing, key=lambda name: TELLING.index(name) if name in TELLING else len(TELLING))
     return ", ".join(_fact(name, machine.facts[name]) for name in ordered[:MAX_FACTS]) or machine.key
 

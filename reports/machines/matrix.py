@@ -62,10 +62,7 @@ class Row:
             per_hour: the price of each machine; None: it has none.
         """
         return leaders(
-            [
-                time.times(price) if time and price else None
-                for time, price in zip(self.times, per_hour, strict=True)
-            ],
+            [time.times(price) if time and price else None for time, price in zip(self.times, per_hour, strict=True)],
             DEFAULT,
         )
 

@@ -14,6 +14,8 @@ from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.reports.machines.columns import Column
 from torchduet.reports.tables.visits import number_of_visits
 
+MIN_JOULES = 1e-12  # a call that needs less, or 0, was not counted
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -75,7 +77,7 @@ def pooled(device: str, records: Sequence[Record]) -> Measured:
     seconds = timings[0]["seconds"] if len(timings) == 1 else math.exp(math.fsum(logs) / sum(weights))
     ends = [(timing["low"], timing["high"]) for timing in timings]
     known = [(low, high) for low, high in ends if low is not None and high is not None]
-    joules = [value for record in records if (value := record.get("energy", {}).get("joules"))]  # 0: it did not count
+    joules = [value for record in records if (value := record.get("energy", {}).get("joules", 0.0)) >= MIN_JOULES]
     cost: Mapping[str, object] = records[0]["cost"]
     samples = cost.get("samples")
     return Measured(

@@ -59,7 +59,7 @@ class Reasons:
 
 
 def _variants(cases: Iterable[CaseRecord]) -> list[str]:
-    """What a machine may lack for a case, as ``unavailable`` names it: its settings, then its device unless a CPU does."""
+    """What a machine may lack for a case, as ``unavailable`` names it: its settings; its device, if no CPU ran it."""
     settings = [value for case in cases for name, value in settings_of(case).items() if value and name != "device"]
     devices = [] if any(on_host(case["device"]) for case in cases) else [device_kind(case["device"]) for case in cases]
     return [*dict.fromkeys(settings), *dict.fromkeys(devices)]

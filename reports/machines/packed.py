@@ -1,4 +1,4 @@
-"""Packs the tables that are too large to be written out as data for the page's script; texts that recur are numbered."""
+"""Packs the tables that are too large to be written out as data for the page's script; recurring texts are numbered."""
 
 from __future__ import annotations
 

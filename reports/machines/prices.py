@@ -62,7 +62,8 @@ class Prices:
 
     def price(self, value: float) -> str:
         """A price as the file has it: ``3.50 EUR``, ``0.125 EUR``."""
-        return f"{value:,.2f} {self.currency}".strip() if value == round(value, 2) else f"{value:g} {self.currency}".strip()
+        shown = f"{value:,.2f}" if value == round(value, 2) else f"{value:g}"
+        return f"{shown} {self.currency}".strip()
 
     def amount(self, value: float) -> str:
         """A cost: ``0.0123 EUR``; the number alone where the currency is not known."""
@@ -107,7 +108,7 @@ def _is_part(name: str, hardware: str) -> bool:
 
 
 def _digits(value: float) -> str:
-    """Three significant digits; of a thousand and more all before the decimal point: ``3.50``, ``0.0123``, ``1,234``."""
+    """Three significant digits, from a thousand on all before the point: ``3.50``, ``0.0123``, ``1,234``."""
     if not math.isfinite(value) or value <= 0:
         return f"{value:g}"
     magnitude = math.floor(math.log10(value))

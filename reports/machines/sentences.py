@@ -52,7 +52,7 @@ def answers(of: Comparison) -> list[Answer]:
 
 
 def _lead(of: Comparison) -> str:
-    """By how much the machine that wins most does so: over the base, else over the one that shares most of the cases."""
+    """By how much the first machine leads: over the base, else over the one that shares most of the cases."""
     first = of.time.order[0]
     if not of.time.wins[first]:
         return ""

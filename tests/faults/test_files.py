@@ -22,9 +22,9 @@ from torchduet.bench.run.machine_prior import machine_prior
 from torchduet.bench.selfcheck.finished_runs import RunError
 from torchduet.bench.selfcheck.finished_runs import read as read_run
 from torchduet.reports.compare.thresholds import globs_of
-from torchduet.reports.read.pyproject import PyprojectError
 from torchduet.reports.profile.trace import TraceError
 from torchduet.reports.profile.trace import read as read_trace
+from torchduet.reports.read.pyproject import PyprojectError
 from torchduet.suites.datasets import data
 from torchduet.suites.registry import load
 from torchduet.suites.workload import SuiteError
