@@ -37,10 +37,8 @@ def small_address(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def large_address(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("many") / "machines.html"
-    runs = [
-        from_json(on(make_many(CASES, placements=2), cpu=f"CPU {number}", factor=1 + number / 4))
-        for number in range(MACHINES)
-    ]
+    many = make_many(CASES, placements=2)
+    runs = [from_json(on(many, cpu=f"CPU {number}", factor=1 + number / 4)) for number in range(MACHINES)]
     path.write_text(render(runs), "utf-8")
     return path.as_uri()
 

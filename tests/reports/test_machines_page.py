@@ -44,11 +44,8 @@ def test_the_answer_comes_first_and_no_method_before_the_chart(whole: str) -> No
 
 def test_every_section_has_its_heading_and_is_led_to(whole: str) -> None:
     led_to = re.findall(r'<a href="#([a-z]+)">', whole.partition("</nav>")[0])
-    assert led_to == [
-        "answers",
-        "answers",
-        *("machines", "knobs", "cases", "effects", "cost", "energy", "gaps", "reading"),
-    ]
+    sections = ("answers", "machines", "knobs", "cases", "effects", "cost", "energy", "gaps", "reading")
+    assert led_to == ["answers", *sections]  # the first is the link that skips
     for anchor in led_to:
         assert f'<section id="{anchor}"' in whole
 
@@ -125,7 +122,8 @@ def test_hundreds_of_machines_have_a_column_each() -> None:
 
 
 def test_a_large_table_is_written_in_part_and_packed_whole() -> None:
-    runs = [from_json(on(make_many(500, placements=2), cpu=f"CPU {number}")) for number in range(8)]
+    many = make_many(500, placements=2)
+    runs = [from_json(on(many, cpu=f"CPU {number}")) for number in range(8)]
     found = tables(comparison(runs))
     (cases,) = [table for table in found if table.key == "cases"]
     assert window(cases) == min(100, MAX_CELLS // 8)
@@ -139,7 +137,8 @@ def test_a_large_table_is_written_in_part_and_packed_whole() -> None:
 
 
 def test_many_columns_leave_few_rows_written() -> None:
-    runs = [from_json(on(make_many(60, placements=2), cpu=f"CPU {number}")) for number in range(100)]
+    many = make_many(60, placements=2)
+    runs = [from_json(on(many, cpu=f"CPU {number}")) for number in range(100)]
     assert window(tables(comparison(runs))[0]) == MAX_CELLS // 100 > MIN_ROWS
 
 
