@@ -14,7 +14,7 @@ from torchduet.reports.read.run_file import Run
 
 MAX_FACTS = 2  # that tell machines of one name apart
 TELLING = ("gpus", "accelerators", "cpu", "cores", "threads")  # the facts that are named first
-_CLUTTER = re.compile(r"\((?:R|TM|tm)\)|\b(?:CPU|Processor|Graphics)\b|@ *[\d.]+ *[GM]Hz|\b\d+-Core\b")
+_CLUTTER = re.compile(r"\((?:R|TM|tm)\)|(?<=[\s)])(?:CPU|Processor)\b|@ *[\d.]+ *[GM]Hz|\b\d+-Core\b")
 
 
 @dataclass(frozen=True)

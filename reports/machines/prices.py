@@ -87,7 +87,7 @@ def prices_of(path: Path) -> Prices:
             raise PriceError(f'{where}: is empty; write the name of a GPU or a CPU, such as "NVIDIA H200"')
         if isinstance(value, bool) or not isinstance(value, int | float) or not LEAST <= value <= MOST:
             raise PriceError(
-                f"{where}: expected the price of an hour as a number above 0, such as 3.5, got {_got(value)}"
+                f"{where}: expected the price of an hour above 0 and up to a billion, such as 3.5, got {_got(value)}"
             )
         per_hour[name] = float(value)
     return Prices(per_hour, currency.strip(), str(path))

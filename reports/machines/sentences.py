@@ -63,11 +63,10 @@ def _lead(of: Comparison) -> str:
     if not ratios:
         return ""
     lead, name = of.columns[first].name, of.columns[other].name
-    if len(ratios) == 1:
-        return f"In these cases {lead} is {units.ratio(ratios[0])} as fast as {name}."
-    ends = [units.ratio(ratio) for ratio in (ratios[0], ratios[-1])]
-    span = ends[0] if ends[0] == ends[1] else " to ".join(ends)
-    return f"In these cases {lead} is {span} as fast as {name}, {units.ratio(median(ratios))} in the median."
+    least, most = units.ratio(ratios[0]), units.ratio(ratios[-1])
+    if least == most:
+        return f"In these cases {lead} is {least} as fast as {name}."
+    return f"In these cases {lead} is {least} to {most} as fast as {name}, {units.ratio(median(ratios))} in the median."
 
 
 def _others(of: Comparison, counted: Tally, verb: str) -> str:

@@ -52,7 +52,7 @@ def test_every_section_has_its_heading_and_is_led_to(whole: str) -> None:
 
 def test_a_lead_is_marked_by_sign_and_word(whole: str) -> None:
     row = whole[whole.index('<section id="cases"') :]
-    row = row[row.index("tensor_ops.add[n=65536] eager fp32") :].partition("</tr>")[0]
+    row = row[row.index("ops.add[n=65536] eager fp32") :].partition("</tr>")[0]
     assert '<span aria-hidden="true">★ </span>' in row
     assert '<span class="hidden"> fastest</span>' in row
     assert "0.77×" in row
@@ -61,7 +61,7 @@ def test_a_lead_is_marked_by_sign_and_word(whole: str) -> None:
 
 def test_missing_times_have_their_reasons(whole: str) -> None:
     gaps = plain(whole[whole.index('<section id="gaps"') : whole.index('<section id="reading"')])
-    assert "47 cases" in gaps
+    assert "55 cases" in gaps
     assert "not selected in this run" in gaps
     assert "wrong result: relative error 0.31 exceeds the tolerance 0.02" in gaps
 
@@ -115,7 +115,7 @@ def small_run(name: str, factor: float) -> Any:
 
 
 def test_hundreds_of_machines_have_a_column_each() -> None:
-    runs = [small_run(f"CPU {number}", 1 + number / 100) for number in range(200)]
+    runs = [small_run(f"CPU {number}", 1 + number / 5) for number in range(200)]
     html = page(runs)
     assert html.count('<th scope="col" class="num" data-key="machine-') >= 200
     assert "CPU 0 is the fastest in" in html
@@ -145,7 +145,7 @@ def test_many_columns_leave_few_rows_written() -> None:
 def test_a_machine_without_any_facts_has_a_name() -> None:
     nothing = on(make_run())
     nothing[KEY]["machine"] = {}
-    assert "unknown machine" in page([epyc(), from_json(nothing)])
+    assert "unknown machine" in page([epyc(), xeon(), from_json(nothing)])
 
 
 def test_a_record_without_an_interval_is_shown() -> None:
