@@ -11,6 +11,7 @@ from torchduet.bench.record.machines.facts import Fact, facts_of, in_words, name
 from torchduet.bench.record.machines.key import GIB, Machine, identity, machines
 from torchduet.bench.record.schema import RunRecord
 from torchduet.reports.read.run_file import Run
+from torchduet.reports.text.escaping import short
 
 MAX_FACTS = 2  # that tell machines of one name apart
 TELLING = ("gpus", "accelerators", "cpu", "cores", "threads")  # the facts that are named first
@@ -94,10 +95,10 @@ def base_of(found: Sequence[Column], wanted: str | None) -> int:
 
 def names_of(found: Sequence[Machine]) -> list[str]:
     """A short name for each: its accelerator, else its CPU; those alike are told apart by facts, then by their keys."""
-    short = [_short(machine.facts) for machine in found]
+    own = [_short(machine.facts) for machine in found]
     names = []
-    for machine, name in zip(found, short, strict=True):
-        alike = [other for other, shared in zip(found, short, strict=True) if shared == name and other is not machine]
+    for machine, name in zip(found, own, strict=True):
+        alike = [other for other, shared in zip(found, own, strict=True) if shared == name and other is not machine]
         names.append(f"{name} ({_difference(machine, alike)})" if alike else name)
     return [
         name if names.count(name) == 1 else f"{name.removesuffix(')')}, {machine.key})"
@@ -107,7 +108,7 @@ def names_of(found: Sequence[Machine]) -> list[str]:
 
 def _short(facts: Mapping[str, Fact]) -> str:
     name = _accelerator(facts) or str(facts.get("cpu") or "")
-    return _without_clutter(name) or "unknown machine"
+    return short(_without_clutter(name)) or "unknown machine"
 
 
 def _without_clutter(name: str) -> str:
