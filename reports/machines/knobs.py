@@ -140,7 +140,7 @@ def _standing(cells: Sequence[Effect | None]) -> Standing | None:
     effects = [cell for cell in cells if cell]
     if not effects:
         return None
-    tally = {verdict: sum(effect.verdict == verdict for effect in effects) for verdict in VERDICTS}
+    tally: dict[str, int] = {verdict: sum(effect.verdict == verdict for effect in effects) for verdict in VERDICTS}
     waits = [effect.pays_seconds for effect in effects if effect.pays_seconds is not None]
     key = standing_of(tally, min(waits, default=None))
     return Standing(key, median(effect.ratio for effect in effects), tally)

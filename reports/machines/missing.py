@@ -34,8 +34,8 @@ class Reasons:
         self._of_works: dict[str, Missing] = {}
         self._unavailable: dict[str, str] = {}
         for run in column.runs:
-            for case in run.about.get("unreached", []):
-                self._of_works.setdefault(works.get(case, case), Missing("not reached", NOT_REACHED))
+            for name in run.about.get("unreached", []):
+                self._of_works.setdefault(works.get(name, name), Missing("not reached", NOT_REACHED))
             self._unavailable |= {one["variant"]: one["reason"] for one in run.about["unavailable"]}
         outcomes = [("skipped", one) for run in column.runs for one in run.about["skipped"]]
         outcomes += [("failed", one) for run in column.runs for one in run.about["failed"]]

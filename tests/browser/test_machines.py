@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.pages import HOSTILE, opened, violations
+from tests.browser.pages import HOSTILE, lay_out, opened, violations
 from tests.reports.many import make_many
 from tests.reports.on_machines import epyc, h200, on, xeon
 from tests.reports.sample import make_run
@@ -132,6 +132,7 @@ def test_a_view_is_shared_by_its_address(small_page: Page, browser: Browser) -> 
     small_page.locator("table[data-suite=cases] th[data-key=machine-1] button").click()
     other = browser.new_page()
     other.goto(small_page.url)
+    lay_out(other)
     assert rows(other, "cases") == rows(small_page, "cases")
     other.close()
 
@@ -175,6 +176,7 @@ def test_hostile_names_stay_text(browser: Browser, tmp_path_factory: pytest.Temp
     page.on("console", lambda message: heard.append(message.text))
     page.on("pageerror", lambda error: heard.append(str(error)))
     page.goto(path.as_uri())
+    lay_out(page)
     page.get_by_role("search").get_by_label("Find").fill("<!--square")
     assert page.locator("table[data-suite=cases] tbody tr").count() > 0
     assert "</script><!--square" in page.locator("table[data-suite=cases] tbody th").first.inner_text()
