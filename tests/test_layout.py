@@ -57,6 +57,7 @@ REPORTS_LAYERS = (
     "shifts",
     "compare",
     "history",
+    "machines",
     "commands",
 )
 TORCH = (

@@ -15,12 +15,24 @@ from torchduet.bench.plugin import against_command as against
 from torchduet.bench.plugin import run_command as run_of_cases
 from torchduet.bench.selfcheck import command as selfcheck
 from torchduet.command_line import Parser, blank_variable
-from torchduet.reports.commands import claims, compare, export, history, render
+from torchduet.reports.commands import claims, compare, export, history, machines, render
 from torchduet.reports.text.output import OutputError, write_stdout
 from torchduet.reports.text.refusal import refuse
 
 REST = "--"  # what follows is passed on to pytest; argparse itself would take it for a positional argument
-COMMANDS = (run_of_cases, against, merge_command, render, compare, history, claims, export, selfcheck, peers)
+COMMANDS = (
+    run_of_cases,
+    against,
+    merge_command,
+    render,
+    compare,
+    machines,
+    history,
+    claims,
+    export,
+    selfcheck,
+    peers,
+)
 
 
 def run(given: Sequence[str]) -> int:

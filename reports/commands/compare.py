@@ -10,15 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchduet.reports.commands import machine_option
-from torchduet.reports.compare.thresholds import (
-    DEFAULT,
-    ThresholdError,
-    Thresholds,
-    fraction,
-    globs_of,
-    nearest_pyproject,
-    working_folder,
-)
+from torchduet.reports.compare.thresholds import DEFAULT, Thresholds, fraction, globs_of
+from torchduet.reports.read.pyproject import PyprojectError, nearest_pyproject, working_folder
 from torchduet.reports.text.refusal import refuse, say
 
 if TYPE_CHECKING:
@@ -132,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
             if len(runs) == 1:
                 return _alone(options, runs[0])
             return _compare(options, runs, thresholds, helper_process)
-    except (OutputError, RunFileError, ThresholdError, NothingToCompare, NoCommonMachine) as error:
+    except (OutputError, RunFileError, PyprojectError, NothingToCompare, NoCommonMachine) as error:
         return refuse(error)
     finally:
         gc.enable()

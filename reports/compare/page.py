@@ -69,7 +69,7 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
     return templates.get_template("compare.html.j2").render(
         base=base,
         title=headline(comparisons[0]) if len(comparisons) == 1 else f"{len(comparisons)} runs against {base.name}",
-        **fixed("compare.js", "case.js", "report.js"),
+        **fixed("elements.js", "compare.js", "case.js", "report.js"),
         started=date(base.about["started"]),
         machine=" · ".join(f"PyTorch {value}" if name == "PyTorch" else value for name, value in facts.items()),
         entries=[

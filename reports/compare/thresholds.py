@@ -5,23 +5,20 @@ from __future__ import annotations
 import fnmatch
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from torchduet.bench.files.regular import read_bytes
 from torchduet.bench.record.schema_check import shown
+from torchduet.reports.read.pyproject import PyprojectError, table_of
 
 DEFAULT = 0.05
 MAX_LETTERS = 40  # of a threshold
-MAX_BYTES = 2**20  # of a pyproject.toml
 TABLE = "tool.torchduet.compare.thresholds"
 EXPECTED = "expected a share of the time such as 3% or 0.03, from 0 to below 100 %"
 
 
-class ThresholdError(Exception):
+class ThresholdError(PyprojectError):
     """A threshold that cannot be used; the message is one line: where it is set, what was expected."""
 
 
@@ -62,39 +59,16 @@ def fraction(value: object) -> float:
     return float(number)
 
 
-def working_folder() -> Path:
-    """The working folder.
-
-    Raises:
-        ThresholdError: it was removed.
-    """
-    try:
-        return Path.cwd()
-    except OSError as error:
-        raise ThresholdError(f"the working folder was removed ({error.strerror}); change to another") from None
-
-
-def nearest_pyproject(folder: Path) -> Path | None:
-    """The ``pyproject.toml`` of a folder, or of the nearest one above it."""
-    folders = (folder, *folder.parents)
-    return next((path for parent in folders if (path := parent / "pyproject.toml").is_file()), None)
-
-
 def globs_of(path: Path) -> tuple[tuple[str, float], ...]:
     """The thresholds by glob in a ``pyproject.toml``; none where it has no such table.
 
     Raises:
-        ThresholdError: the file is no TOML, or a key or value in the table is wrong.
+        PyprojectError: the file is no TOML, or a key or value in the table is wrong.
     """
-    content = _toml(path)
-    above = ""
-    for key in TABLE.split("."):
-        content = content.get(key, {})
-        above = f"{above}.{key}".lstrip(".")
-        if not isinstance(content, dict):
-            raise ThresholdError(f"{path}: {above}: expected a table, got {shown(content)}")
-        if above == TABLE.rpartition(".")[0] and (unknown := sorted(set(content) - {"thresholds"})):
-            raise ThresholdError(f"{path}: {above}.{unknown[0]}: is not known; there is only {TABLE}")
+    above = table_of(path, TABLE.rpartition(".")[0])
+    if unknown := sorted(set(above) - {"thresholds"}):
+        raise ThresholdError(f"{path}: {TABLE.rpartition('.')[0]}.{unknown[0]}: is not known; there is only {TABLE}")
+    content = table_of(path, TABLE)
     globs = []
     for pattern, value in content.items():
         if not pattern.strip():
@@ -104,20 +78,3 @@ def globs_of(path: Path) -> tuple[tuple[str, float], ...]:
         except ValueError as error:
             raise ThresholdError(f'{path}: {TABLE}."{pattern}": {error}') from None
     return tuple(globs)
-
-
-def _toml(path: Path) -> Any:
-    """The contents of a file.
-
-    Raises:
-        ThresholdError: it cannot be read, or is no TOML.
-    """
-    try:
-        content = read_bytes(path, MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ThresholdError(f"{path}: is larger than {MAX_BYTES // 2**20} MiB, which no settings need")
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except RecursionError:
-        raise ThresholdError(f"{path}: cannot be read as TOML: it is nested too deeply") from None
-    except (OSError, ValueError) as error:  # beside what is no TOML: what is no UTF-8, and numbers of 5,000 digits
-        raise ThresholdError(f"{path}: cannot be read as TOML: {error}") from None

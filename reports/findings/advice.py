@@ -5,7 +5,7 @@ Their sentences are written by ``advice_words``, their layout by the page.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -218,16 +218,26 @@ def _mixed(tally: dict[str, int]) -> bool:
 
 
 def _standing(tally: dict[str, int], rows: pd.DataFrame) -> str:
-    clear = sum(tally.values()) - tally["unclear"]
-    if not clear:
+    waits = rows.loc[rows["pays_seconds"].notna(), "pays_seconds"]
+    return standing_of(tally, float(waits.min()) if len(waits) else None)
+
+
+def standing_of(tally: Mapping[str, int], soonest: float | None) -> str:
+    """The key of ``STANDINGS`` that verdicts amount to.
+
+    Args:
+        tally: verdict → number of comparisons.
+        soonest: the least seconds after which a compilation pays off; None where nothing is compiled.
+    """
+    number = sum(tally.values())
+    if number == tally["unclear"]:
         return "unclear"
     if tally["faster"] and tally["slower"]:
         return "depends"
     if tally["faster"]:
-        waits = rows.loc[rows["pays_seconds"].notna(), "pays_seconds"]
-        if len(waits) and waits.min() > advice_words.LONG_SECONDS:
+        if soonest is not None and soonest > advice_words.LONG_SECONDS:
             return "long"
-        if tally["faster"] == len(rows):
+        if tally["faster"] == number:
             return "yes"
-        return "mostly" if tally["faster"] > len(rows) / 2 else "depends"
+        return "mostly" if tally["faster"] > number / 2 else "depends"
     return "no" if tally["slower"] else "same"

@@ -1,7 +1,6 @@
 // Reads the page's data, and builds from it the rows of tables that are too large to be written out.
 "use strict";
 const data = JSON.parse(document.getElementById("comparison").textContent);
-const SYMBOLS = { faster: "▲", slower: "▼", same: "■", unclear: "○", failed: "✕", missing: "−", new: "+" };
 const ofCase = ([id, settings, text, seconds, samples, blocks, facts]) => ({
   id,
   ...Object.fromEntries(data.filters.map((name, index) => [name, data.texts[settings[index]]])),
@@ -31,29 +30,6 @@ const runs = data.runs.map(({ name, rows }) => ({
 }));
 const byCase = runs.map(({ rows }) => new Map(rows.map((row) => [row.at, row])));
 
-// An element with its attributes and its children; texts are never parsed as HTML.
-const make = (tag, { svg, ...attributes } = {}, ...inside) => {
-  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) if (value !== null) node.setAttribute(name, value);
-  node.append(...inside);
-  return node;
-};
-const drawn = (tag, attributes, ...inside) => make(tag, { svg: true, ...attributes }, ...inside);
-// Names as the page writes them: isolated in direction, shortened if long, with line breaks allowed after underscores.
-const MAX_LETTERS = 300;
-const shortened = (name) => {
-  const letters = [...name];
-  if (letters.length <= MAX_LETTERS) return name;
-  return `${letters.slice(0, MAX_LETTERS / 2).join("")}…${letters.slice(-MAX_LETTERS / 2).join("")}`;
-};
-const breakable = (name) => {
-  const text = shortened(name);
-  const parts = text.split("_").flatMap((part, index) => (index ? ["_", make("wbr"), part] : [part]));
-  return [make("bdi", { title: text === name ? null : name }, ...parts)];
-};
-const pill = (verdict, text = "") => make("span", { class: `verdict ${verdict}` },
-  make("span", { "aria-hidden": "true" }, SYMBOLS[verdict]), ` ${text || verdict}`,
-  ...(text ? [make("span", { class: "hidden" }, ` ${verdict}`)] : []));
 const button = (run, at, { id }) => make("button", { type: "button", class: "open", "data-case": `${run}:${at}` }, ...breakable(id));
 
 // The rows of a table that is too large to be written out: what filters and sorting need, and the row once it is shown.

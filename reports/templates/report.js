@@ -151,6 +151,7 @@
     return {
       suite: table.dataset.suite,
       counted: "counted" in table.dataset,
+      what: table.dataset.rows ?? "cases",
       body: table.tBodies[0],
       frame: table.parentElement,
       empty: section.querySelector(".empty"),
@@ -194,7 +195,7 @@
     const left = table.matching.length - table.limit;
     const rows = table.matching.slice(0, table.limit).map((entry) => entry.row());
     if (rows.length !== table.body.rows.length || rows.some((row, index) => row !== table.body.rows[index])) table.body.replaceChildren(...rows);
-    table.note.textContent = left > 0 ? `The first ${number(table.limit)} of ${number(table.matching.length)} cases.` : "";
+    table.note.textContent = left > 0 ? `The first ${number(table.limit)} of ${number(table.matching.length)} ${table.what}.` : "";
     table.more.hidden = left <= 0;
     table.more.textContent = `Show ${number(Math.min(left, MORE * table.limit))} more`;
   };
@@ -279,7 +280,9 @@
       const next = table.matching[table.limit];
       table.limit *= 1 + MORE;
       draw(table);
-      next.row().querySelector("button").focus();
+      const place = next.row().querySelector("a, button") ?? next.row().cells[0];
+      if (!place.matches("a, button")) place.tabIndex = -1; // the name of the row, where it leads nowhere
+      place.focus();
     });
   }
   form.addEventListener("input", () => { filter(); save(); });

@@ -17,6 +17,7 @@ from torchduet.reports.compare.page import render as render_comparison
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.html.pytest_benchmark_page import render as render_plain
 from torchduet.reports.html.run_page import render
+from torchduet.reports.machines.page import page as render_machines
 from torchduet.reports.read.pytest_benchmark import from_pytest_benchmark
 from torchduet.reports.read.run_file import from_json
 
@@ -52,11 +53,14 @@ def plain() -> Any:
 
 def pages() -> dict[str, str]:
     run, other = from_json(ours()), from_pytest_benchmark(plain(), f"{STEERING}.json")
+    elsewhere = ours()
+    elsewhere["torchduet"]["machine"]["cores"] = 64
     again = from_pytest_benchmark(make_plain(), f"{LONG}.json")
     return {
         "report": render(run),
         "plain": render_plain(other),
         "comparison": render_comparison(compare(run, [run], Thresholds()), 0.05),
+        "machines": render_machines([run, from_json(elsewhere)]),
         "plain comparison": render_comparison(compare(other, [again, other], Thresholds()), 0.05),
     }
 
@@ -72,7 +76,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return found
 
 
-@pytest.fixture(scope="module", params=["report", "plain", "comparison", "plain comparison"])
+@pytest.fixture(scope="module", params=["report", "plain", "comparison", "machines", "plain comparison"])
 def page(request: pytest.FixtureRequest, browser: Browser, made: dict[str, str]) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     heard: list[str] = []

@@ -61,6 +61,7 @@ def one_line(capsys: pytest.CaptureFixture[str], *command: str, code: int = 2) -
         (["render"], "RUN"),
         (["compare", "run.json"], "NEW"),
         (["compare", "run.json", "--fail-on"], "--fail-on"),
+        (["machines", "run.json", "--prices"], "--prices"),
         (["history", ".", "--machine"], "--machine"),
         (["export", "run.json", "--table"], "--table"),
         (["against"], "REV"),

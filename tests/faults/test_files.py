@@ -21,9 +21,10 @@ from torchduet.bench.run.machine_figures import DUET_CHECK
 from torchduet.bench.run.machine_prior import machine_prior
 from torchduet.bench.selfcheck.finished_runs import RunError
 from torchduet.bench.selfcheck.finished_runs import read as read_run
-from torchduet.reports.compare.thresholds import ThresholdError, globs_of
+from torchduet.reports.compare.thresholds import globs_of
 from torchduet.reports.profile.trace import TraceError
 from torchduet.reports.profile.trace import read as read_trace
+from torchduet.reports.read.pyproject import PyprojectError
 from torchduet.suites.datasets import data
 from torchduet.suites.registry import load
 from torchduet.suites.workload import SuiteError
@@ -153,7 +154,7 @@ def test_every_other_reader_refuses_it(kind: str, tmp_path: Path) -> None:
     put(kind, it)
     with pytest.raises(TraceError, match="is no regular file"):
         read_trace(it)
-    with pytest.raises(ThresholdError, match=r"it: cannot be read as TOML: .*(not a file|Is a directory)"):
+    with pytest.raises(PyprojectError, match=r"it: cannot be read as TOML: .*(not a file|Is a directory)"):
         globs_of(it)
     with pytest.raises(RunError, match=r"it: cannot be read: (it is .*, not a file|Is a directory)"):
         read_run(it)

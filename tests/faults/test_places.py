@@ -90,6 +90,7 @@ def test_a_place_that_takes_no_run_is_refused_before_it(kind: str, tmp_path: Pat
         ("export", "run.json", "-o"),
         ("compare", "run.json", "-o"),
         ("compare", "run.json", "--markdown"),
+        ("machines", "run.json", "-o"),
         ("history", ".", "-o"),
         ("against", "main", "-o"),
     ],

@@ -62,7 +62,19 @@ WORDS = (
     *("", " ", "\t\n", "-", "--", "-o", "a.json", "b.json", "none.json", ".", "/", "/dev/null/x", "x" * 5000, "=", ","),
     *("\x00", "\ud800", "\udcff.json", "\u202e", "a\nb", "\x1b[2J", "slower", "slower,memory", "slower,,", "text", "'"),
 )
-TEXTS = ("--threshold", "--fail-on", "--format", "--markdown", "-o", "--output", "--table", "--machine", "--link")
+TEXTS = (
+    "--threshold",
+    "--fail-on",
+    "--format",
+    "--markdown",
+    "-o",
+    "--output",
+    "--table",
+    "--machine",
+    "--link",
+    "--base",
+    "--prices",
+)
 FLAGS = (
     "-v",
     "--verbose",
@@ -74,7 +86,7 @@ FLAGS = (
     "--format=markdown",
     "-x",
 )
-READERS = ("render", "compare", "claims", "export", "history")
+READERS = ("render", "compare", "machines", "claims", "export", "history")
 VALUES: dict[str, Callable[[str], object]] = {  # option of ``pytest bench/`` → what reads it
     "--budget": lambda text: options.parse_duration("--budget", text),
     "--threads": options.parse_threads,
@@ -187,7 +199,7 @@ def _command(rng: random.Random, folder: Path, seed: int) -> list[str]:
         command = ["compare", "a.json", "b.json", "--threshold", _odd(rng), *_gate(rng)]
     elif kind < 0.8:
         settings = _settings(rng)
-        command = ["compare", "a.json", "b.json", *_gate(rng)]
+        command = ["compare", "a.json", "b.json", *_gate(rng)] if rng.random() < 0.7 else ["machines", "a.json"]
     else:
         command = [rng.choice((*READERS, *READERS, "selfcheck", "peers", *WORDS)), *_words(rng)]
         if command[0] in ("selfcheck", "peers"):
@@ -210,6 +222,7 @@ def _of_file(rng: random.Random) -> list[str]:
             ["compare", "a.json", *_gate(rng)],
             ["compare", "a.json", "b.json", *_gate(rng)],
             ["compare", "b.json", "a.json", "--markdown", "-", *_gate(rng)],
+            ["machines", "a.json", "b.json", "--markdown", "-"],
             ["render", "a.json", "-o", "out.html"] if rng.random() < 0.1 else ["export", "a.json", "-o", "out.csv"],
         )
     )
@@ -234,8 +247,8 @@ def _words(rng: random.Random) -> list[str]:
 
 
 def _settings(rng: random.Random) -> str:
-    """A pyproject.toml with something odd in the table of thresholds, or in its syntax."""
-    table = "[tool.torchduet.compare.thresholds]\n"
+    """A pyproject.toml with something odd in the table of thresholds or prices, or in its syntax."""
+    table = rng.choice(("[tool.torchduet.compare.thresholds]\n", "[tool.torchduet.prices]\n"))
     return rng.choice(
         (
             table + f'"* fp32" = {json.dumps(_odd(rng))}\n',

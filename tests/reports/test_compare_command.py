@@ -14,7 +14,8 @@ from tests.reports import refusals
 from tests.reports.remeasured import remeasured
 from torchduet.__main__ import main
 from torchduet.bench.record.schema import KEY
-from torchduet.reports.compare.thresholds import ThresholdError, Thresholds, fraction, globs_of
+from torchduet.reports.compare.thresholds import Thresholds, fraction, globs_of
+from torchduet.reports.read.pyproject import PyprojectError
 from torchduet.reports.text.escaping import cell
 
 ROOT = Path(__file__).parents[2]
@@ -140,7 +141,7 @@ def test_shares_are_read_as_people_write_them(text: object, value: float) -> Non
 def test_a_wrong_table_is_refused_by_file_and_key(content: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "pyproject.toml"
     path.write_text(content)
-    with pytest.raises(ThresholdError) as error:
+    with pytest.raises(PyprojectError) as error:
         globs_of(path)
     assert str(error.value).startswith(f"{path}: ")
     assert says in str(error.value)

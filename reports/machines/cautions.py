@@ -1,0 +1,75 @@
+"""Says what cannot be concluded from runs on several machines, and what else differs between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from torchduet.bench.record.machines.facts import OTHER, SELECTION, SETTING, SOFTWARE
+from torchduet.bench.record.schema import DISTURBED
+from torchduet.reports.compare.settings import Difference, differences
+from torchduet.reports.machines.columns import Column
+
+MAX_NAMED = 4
+ABSENT = frozenset(("none", "not given"))  # in words: a fact that one machine does not have, such as a GPU's driver
+NOT_IN_ALTERNATION = (
+    "Two machines are compared as two runs, not in alternation: a lead says how these machines did, not which part of "
+    "them is the cause."
+)
+
+
+def cautions(found: Sequence[Column], base: int = 0) -> list[str]:
+    """What a reader must know before concluding, the gravest first; nothing for one machine.
+
+    Args:
+        base: the index of the machine that the others are held against.
+    """
+    if len(found) < 2:
+        return []
+    return [NOT_IN_ALTERNATION, *_differing(found, base), *_noise(found), *_ended_early(found)]
+
+
+def between(found: Sequence[Column], base: int) -> list[tuple[Column, list[Difference]]]:
+    """How the latest run of each other machine differs from that of the base, but for facts without any meaning."""
+    return [
+        (column, [one for one in differences(found[base].runs[-1], column.runs[-1]) if one.kind != OTHER])
+        for at, column in enumerate(found)
+        if at != base
+    ]
+
+
+def _differing(found: Sequence[Column], base: int) -> Iterator[str]:
+    names: dict[str, dict[str, None]] = {SOFTWARE: {}, SETTING: {}, SELECTION: {}}
+    for _, listed in between(found, base):
+        for difference in listed:
+            if difference.kind in names and not ABSENT.intersection((difference.base, difference.new)):
+                names[difference.kind][difference.name] = None
+    if software := _named(names[SOFTWARE]):
+        yield f"Versions differ ({software}): a lead may come from them as well as from the machine."
+    if settings := _named(names[SETTING]):
+        yield f"Settings differ ({settings}): each machine is judged together with its settings."
+    if selection := _named(names[SELECTION]):
+        yield f"The runs selected different cases or times ({selection}): cases of one machine only are not compared."
+
+
+def _named(names: dict[str, None]) -> str:
+    listed = [*names]
+    more = len(listed) - MAX_NAMED
+    return ", ".join([*listed[:MAX_NAMED], *([f"{more} more"] if more > 0 else [])])
+
+
+def _noise(found: Sequence[Column]) -> Iterator[str]:
+    names = [
+        column.name
+        for column in found
+        if any(run.about.get("noise", {}).get("grade") == DISTURBED for run in column.runs)
+    ]
+    if names:
+        subject = f"{', '.join(names[:MAX_NAMED])}{f' and {len(names) - MAX_NAMED} more' * (len(names) > MAX_NAMED)}"
+        yield f"{subject} {'was' if len(names) == 1 else 'were'} disturbed while measuring: the times may be too long."
+
+
+def _ended_early(found: Sequence[Column]) -> Iterator[str]:
+    for column in found:
+        reasons = [why for run in column.runs if (why := run.about.get("stopped"))]
+        if reasons:
+            yield f"The run on {column.name} ended early: {reasons[0]}."

@@ -1,0 +1,164 @@
+"""Renders which machine is for what as one self-contained HTML page in the style of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from torchduet.bench.record.machines.facts import OTHER, SETTING, SOFTWARE, facts_of, in_words, kind_of, name_of
+from torchduet.bench.record.statistics import CONFIDENCE
+from torchduet.reports.compare.thresholds import DEFAULT
+from torchduet.reports.findings.advice import STANDINGS
+from torchduet.reports.html.environment import date, environment, fixed
+from torchduet.reports.machines.comparison import Comparison, comparison
+from torchduet.reports.machines.leaders import UNKNOWN
+from torchduet.reports.machines.matrix import ENERGY_THRESHOLD, nowhere
+from torchduet.reports.machines.packed import packed, window
+from torchduet.reports.machines.prices import Prices
+from torchduet.reports.machines.sentences import answers, headline
+from torchduet.reports.machines.tables import BEST, CLOSE, FASTEST, GONE, SHOWN_FILTERS, Table, tables
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.text import units
+
+MAX_GAPS = 60  # reasons that are listed of a machine
+MAX_NAMED = 3  # cases that are named beside a reason
+MAX_FACTS_COLUMNS = 12  # machines in the table of facts
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A machine in the table of machines, in words; an empty text is unknown."""
+
+    name: str
+    key: str
+    details: str
+    measured: int
+    failed: int
+    fastest: str
+    ratio: str
+    price: str
+    cheapest: str
+    per_price: str
+    thriftiest: str
+    started: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Cases of a machine that have one reason in common."""
+
+    why: str
+    number: int
+    cases: tuple[str, ...]
+
+
+def page(runs: Sequence[Run], prices: Prices | None = None, base: str | None = None) -> str:
+    """The page on runs of one machine or several, as HTML.
+
+    Args:
+        base: as for ``comparison``.
+
+    Raises:
+        ValueError: there is no run.
+        NoSuchMachine: ``base`` is no machine of these runs, or several.
+    """
+    return render(comparison(runs, prices, base))
+
+
+def render(of: Comparison) -> str:
+    """The page, as HTML."""
+    made = tables(of)
+    templates = environment()
+    templates.globals.update(standings=STANDINGS, BEST=BEST, CLOSE=CLOSE, GONE=GONE)
+    return templates.get_template("machines.html.j2").render(
+        of=of,
+        **fixed("elements.js", "machines.js", "report.js"),
+        title=headline(of),
+        answers=answers(of),
+        heat=of.heat,
+        summaries=[_summary(of, at) for at in range(len(of.columns))],
+        priced=any(of.per_hour),
+        with_energy=of.energy.compared > 0,
+        tables=[(table, window(table)) for table in made],
+        data=packed(made),
+        choices=_choices(made),
+        gaps=[(column.name, listed) for column, listed in zip(of.columns, _gaps(of), strict=True) if listed],
+        most_gaps=MAX_GAPS,
+        facts=_facts(of),
+        notes=of.notes(),
+        version=of.columns[0].runs[0].about["version"],
+        confidence=units.percent(CONFIDENCE),
+        threshold=units.percent(DEFAULT),
+        energy_threshold=units.percent(ENERGY_THRESHOLD),
+        unknown=UNKNOWN,
+    )
+
+
+def _summary(of: Comparison, at: int) -> Summary:
+    column, price = of.columns[at], of.per_hour[at]
+    per_price = of.work_per_price(at)
+    failed = {one["case"]["id"] for run in column.runs for one in run.about["failed"]}
+    started = [date(run.about["started"]) for run in column.runs]
+    return Summary(
+        name=column.name,
+        key=column.machine.key,
+        details=column.details,
+        measured=sum(bool(row.cells[at]) for row in of.rows),
+        failed=len(failed),
+        fastest=_share(of.time.wins[at], of.time.compared),
+        ratio=of.ratio_words(at),
+        price=of.prices.price(price) if price else "",
+        cheapest=_share(of.cost.wins[at], of.cost.compared) if of.cost and price else "",
+        per_price=units.ratio(per_price) if per_price is not None else "",
+        thriftiest=_share(of.energy.wins[at], of.energy.compared),
+        started=started[0] if len(set(started)) == 1 else f"{started[0]}, and later",
+    )
+
+
+def _share(number: int, total: int) -> str:
+    return f"{number:,} of {total:,}" if total else ""
+
+
+def _choices(made: Sequence[Table]) -> dict[str, list[str]]:
+    """The values that the tables can be filtered by."""
+    entries = [entry for table in made for entry in table.entries]
+    return {
+        name: [value for value in dict.fromkeys(entry.filters[name] for entry in entries) if value]
+        for name in (*SHOWN_FILTERS, FASTEST)
+    }
+
+
+def _gaps(of: Comparison) -> list[list[Gap]]:
+    """Per machine, the reasons for which it lacks cases, the most frequent first."""
+    of_machines = []
+    elsewhere = nowhere(of.columns, of.rows)
+    for at, column in enumerate(of.columns):
+        groups: dict[str, list[str]] = {}
+        for row in of.rows:
+            if missing := row.missing[at]:
+                groups.setdefault(missing.why, []).append(row.work)
+        for outcome, name in elsewhere:
+            if name == column.name:
+                why = outcome["reason"].removeprefix(f"{outcome['case']['id']}: ")
+                groups.setdefault(why, []).append(outcome["case"]["id"])
+        ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+        of_machines.append([Gap(why, len(cases), tuple(cases[:MAX_NAMED])) for why, cases in ordered])
+    return of_machines
+
+
+def _facts(of: Comparison) -> list[tuple[str, list[str]]]:
+    """The facts in which the machines differ, in words, each with the value of every machine: of its latest run."""
+    shown = of.columns[:MAX_FACTS_COLUMNS]
+    facts = [facts_of(column.runs[-1].about) for column in shown]
+    names = [name for name in dict.fromkeys(name for one in facts for name in one) if kind_of(name) != OTHER]
+    return list(_differing(names, [{name: in_words(name, one.get(name)) for name in names} for one in facts]))
+
+
+def _differing(names: Sequence[str], words: Sequence[dict[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    def last(name: str) -> bool:
+        return kind_of(name) in (SOFTWARE, SETTING)
+
+    for name in sorted(names, key=last):
+        values = [one[name] for one in words]
+        if len(set(values)) > 1:
+            yield name_of(name), values
