@@ -91,7 +91,7 @@ def test_every_implementation_agrees_with_float64(workload: Workload, size: Size
             except Unavailable as reason:
                 missing.append(str(reason))
                 continue
-            check(workload, "fp32", observed(workload, inputs, result), reference)
+            check(workload, "fp32", observed(workload, inputs, result), reference, name)
     if missing:
         pytest.skip("; ".join(dict.fromkeys(missing)))
 
