@@ -11,27 +11,29 @@ from torchduet.suites.matmul import forks, suite
 pytestmark = pytest.mark.filterwarnings(r"ignore:`torch\.jit\.\w+` is deprecated:DeprecationWarning")
 
 
-@pytest.mark.parametrize("name", ["two_forks", "four_forks"])
-def test_forked_chains_compute_what_chains_in_turn_do(name: str) -> None:
-    workload = suite.workloads[name]
+WORKLOAD = suite.workloads["forks"]
+SIZE = {"chains": 4, "n": 32}
+
+
+def made() -> tuple[torch.Tensor, list[torch.Tensor]]:
     torch.manual_seed(0)
-    inputs = tuple(workload.make(torch.device("cpu"), {"n": 32}))
-    expected = workload.implementations["in_turn"].function(*inputs)
-    forked = workload.implementations["forked"].function(*inputs)
-    torch.testing.assert_close(forked(*inputs), expected)
-    assert "fork" in str(forked.graph)  # of TorchScript: in Python a fork would run at once
+    return forks.matrices(torch.device("cpu"), **SIZE)
 
 
-def test_a_chain_has_the_steps_that_its_cost_counts() -> None:
-    workload = suite.workloads["four_forks"]
+def test_forked_chains_compute_what_chains_in_turn_do() -> None:
+    forked = WORKLOAD.implementations["forked"].function(*made())
+    torch.testing.assert_close(forked(*made()), forks.in_turn(*made()))
+    assert "prim::fork" in str(forked.graph)  # of TorchScript: in Python a fork would run at once
+
+
+def test_the_chains_have_the_steps_that_their_cost_counts() -> None:
     with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
-        forks.four_in_turn(*workload.make(torch.device("cpu"), {"n": 32}))
-    cost = workload.cost_at({"n": 32})
+        forks.in_turn(*made())
+    cost = WORKLOAD.cost_at(SIZE)
     assert cost is not None
     assert counter.get_total_flops() == cost.flops
 
 
 def test_their_values_stay_where_tanh_is_no_constant() -> None:
-    torch.manual_seed(0)
-    x, first, _ = forks.matrices(torch.device("cpu"), 64)
-    assert 1e-3 < float(forks.chain(x, first).abs().mean()) < 0.9
+    x, weights = made()
+    assert 1e-3 < float(forks.chain(x, weights[0]).abs().mean()) < 0.9
