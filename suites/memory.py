@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchduet.suites.devices import is_host
+from torchduet.suites.free_memory import available
 from torchduet.suites.workload import Unavailable
 
 if TYPE_CHECKING:
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 
 def available_bytes() -> int | None:
-    """Bytes of the host's memory that are free, its caches of files included; None where it does not say."""
-    try:
-        with Path("/proc/meminfo").open() as lines:
-            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        pass
+    """Bytes of the host's memory that this process may still use, caches of files included; None where nothing says.
+
+    In a container these are the container's.
+    """
+    limited = available()
+    if limited is not None:
+        return limited
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # neither Windows nor macOS says
@@ -32,10 +33,10 @@ def need_memory(needed: int) -> None:
     Raises:
         Unavailable: fewer bytes are free than are needed.
     """
-    available = available_bytes()
-    if available is not None and available < needed:
+    free = available_bytes()
+    if free is not None and free < needed:
         raise Unavailable(
-            f"needs about {needed / 1e9:.0f} GB of the host's memory, of which {available / 1e9:.0f} GB are free"
+            f"needs about {needed / 1e9:.0f} GB of the host's memory, of which {free / 1e9:.0f} GB are free"
         )
 
 

@@ -353,6 +353,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_no_training_diverges_while_it_is_timed",
         "-test_no_training_diverges_while_it_is_timed[train_vgg]",
         *(f"{_PURE}[{name}]" for name in _OF_SECONDS_IN_PURE_BF16),
+        *(f"test_pure_fp16_of_inference_is_within_its_tolerance[recurrent.infer_{name}]" for name in ("gru", "lstm")),
     ),
     "test_gpu_sessions.py": ("test_these_files_are_collected_without_what_other_tests_need",),
     "test_platforms.py": (

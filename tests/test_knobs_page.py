@@ -41,13 +41,14 @@ def test_every_variable_and_setting_of_a_command_can_be_used() -> None:
 def test_every_case_of_a_command_exists() -> None:
     assert len(BLOCKS) > 3
     for block in BLOCKS:
-        device = "cuda" if "--device cuda" in block else "cpu"
-        tier = "default" if "--tier default" in block else "quick"
-        for glob in re.findall(r"--case (\S+)", block.replace("'", "").replace('"', "")):
-            name = glob.partition(".")[0]
-            (suite,) = load(name)
-            ids = [case.id for case, _ in cases_of(name, suite, tier=tier, devices=[device])]
-            assert any(matches(glob, one) for one in ids), f"{glob} in tier {tier} on {device}"
+        for line in block.splitlines():
+            device = "cuda" if "--device cuda" in block else "cpu"
+            tier = "full" if "--tier full" in line else "default" if "--tier default" in block else "quick"
+            for glob in re.findall(r"--case (\S+)", line.replace("'", "").replace('"', "")):
+                name = glob.partition(".")[0]
+                (suite,) = load(name)
+                ids = [case.id for case, _ in cases_of(name, suite, tier=tier, devices=[device])]
+                assert any(matches(glob, one) for one in ids), f"{glob} in tier {tier} on {device}"
 
 
 @pytest.mark.filterwarnings(r"ignore:`torch\.jit\.\w+` is deprecated:DeprecationWarning")

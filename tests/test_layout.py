@@ -87,6 +87,7 @@ READ_BY_REPORTS = (
     "torchduet.suites.claim",
     "torchduet.suites.cpus",
     "torchduet.suites.extras",
+    "torchduet.suites.free_memory",
 )
 
 

@@ -40,6 +40,7 @@ class RankInputs(FamilyInputs):
 
     Attributes:
         joint: what ``inputs`` returned, the same in every rank; None as soon as nothing is checked any more.
+        own: this rank's arguments, as the cases of its precisions are given them or copies of them.
     """
 
     def __init__(self, family: Family, workload: Workload, rng: Any, rank: int, ranks: int) -> None:
@@ -47,17 +48,23 @@ class RankInputs(FamilyInputs):
         self._of, self._device_case = workload, family.reference
         self.rank, self.ranks = rank, ranks
         self.joint: tuple[Any, ...] | None = None
+        self.own: tuple[Any, ...] = ()
 
     def make(self, device: str, number: int = 0) -> tuple[Any, ...]:
-        """This rank's arguments.
+        """This rank's arguments, in other memory than what a check reads: calls may change them.
 
         Raises:
             CheckError: ``shard=`` does not return a tuple.
         """
-        joint = self._joint(device, number)
-        self.joint = joint
+        self.joint = self._joint(device, number)
+        self.own = self._sharded(self.joint)
+        if _share_memory(self.own, self.joint):
+            self.own = self._sharded(self._joint(device, number))
+        return self.own
+
+    def _sharded(self, joint: tuple[Any, ...]) -> tuple[Any, ...]:
         if self._of.shard is None:
-            return self._joint(device, number)  # others than those that a check reads
+            return joint
         own = shares(self._of.shard, self.rank, self.ranks)(*joint)
         if not isinstance(own, tuple | list):
             raise CheckError(f"shard= returned {type(own).__name__}; return a tuple, for one value: (x,)")
@@ -83,6 +90,14 @@ class RankInputs(FamilyInputs):
         return found.hexdigest()
 
 
+def _share_memory(own: Sequence[Any], joint: Sequence[Any]) -> bool:
+    """Whether an argument of a rank is what ``inputs`` returned, or a view of it."""
+    places = [
+        {tensor.untyped_storage().data_ptr() for tensor in filter(has_storage, tensors_in(of))} for of in (own, joint)
+    ]
+    return not places[0].isdisjoint(places[1] - {0})
+
+
 class RankChecks(FamilyChecks):
     """Checks results of one rank against what one process computes of all inputs, or of the rank's own."""
 
@@ -103,11 +118,23 @@ class RankChecks(FamilyChecks):
         call = shares(of, self.inputs.rank, self.inputs.ranks)
         return reference_result(self.workload, joint, call, call)
 
-    def _computed(self, device: str, inputs: Sequence[Any], *, runs_alone: bool = False) -> Reference:
+    def _computed_here(self, device: str) -> Reference:
+        """What the first implementation computes of this rank's arguments, which calls may have changed meanwhile."""
+        restore = partial(self.inputs.original, device, self.inputs.own)
+        return self._computed(device, restore(), restore)
+
+    def _computed(
+        self,
+        device: str,
+        inputs: Sequence[Any],
+        restore: Callable[[], Sequence[Any] | None] = lambda: None,
+        *,
+        runs_alone: bool = False,
+    ) -> Reference:
         calls = in_float64(self.workload), in_own_dtype(self.workload, device)
         place = self.float64_device
         on_device = (place, in_float64(self.workload, device=place)) if place else None
-        return reference_result(self.workload, inputs, *calls, runs_alone=runs_alone, on_device=on_device)
+        return reference_result(self.workload, inputs, *calls, restore, runs_alone=runs_alone, on_device=on_device)
 
     def check(self, result: CaseResult, prepared: Prepared, values: Results, reference: Reference) -> None:
         """Compare the values of a first call; no rank makes calls for it that the others do not make.
@@ -132,7 +159,7 @@ class RankChecks(FamilyChecks):
         case = prepared.case
         if self.workload.implementations[case.implementation].part:
             if self._own is None:
-                self._own = self._computed(case.device, self.inputs.original(case.device, prepared.inputs))
+                self._own = self._computed_here(case.device)
             reference = self._own
         result.check = check(self.workload, case.precision, values, reference, case.implementation)
 

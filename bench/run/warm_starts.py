@@ -24,7 +24,7 @@ from torchduet.bench.run.profile_selection import ALL, SLOWEST, matching
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.workers import process
 from torchduet.bench.workers.launcher import Launcher, WorkerError
-from torchduet.suites.workload import COMPILED
+from torchduet.suites.workload import COMPILED, OF_MODELS
 
 TRIES, MAX_TRIES = 5, 9  # new processes with the filled cache; more than five where their times scatter
 MAX_SPREAD = 0.1  # of the middle half of their times, relative to the median
@@ -74,18 +74,29 @@ def _compiled_here(record: Record) -> bool:
 
 
 def _few(family_of: Mapping[Case, Family], records: Mapping[Case, Record], seconds: float) -> list[Case]:
-    """A case of each of a few families: those first that compilation makes faster, and of these the cheapest."""
+    """A case of each of a few families, within so many seconds: a large one, then cheap ones.
 
-    def order(case: Case) -> tuple[bool, float]:
-        faster = any(speedup["verdict"] == "faster" for speedup in records[case]["speedups"] if _of_mode(speedup))
-        return not faster, records[case]["first_call"]["seconds"]
+    The first is the model with the largest first call that fits, since it is what a warm start saves; without a model
+    any case. The others are the cheapest. Of either kind those come first that compilation makes faster.
+    """
 
+    def faster(case: Case) -> bool:
+        return any(speedup["verdict"] == "faster" for speedup in records[case]["speedups"] if _of_mode(speedup))
+
+    def first_call(case: Case) -> float:
+        return records[case]["first_call"]["seconds"]
+
+    def cost(case: Case) -> float:
+        return (1 + TRIES * WARM_SHARE) * first_call(case) + (1 + TRIES) * BESIDE
+
+    by_gain = sorted(records, key=lambda case: (case.mode in OF_MODELS, faster(case), first_call(case)), reverse=True)
+    cheap = sorted(records, key=lambda case: (not faster(case), first_call(case)))
+    largest = [case for case in by_gain if cost(case) <= seconds][:1]
     chosen: list[Case] = []
-    for case in sorted(records, key=order):
-        cost = (1 + TRIES * WARM_SHARE) * records[case]["first_call"]["seconds"] + (1 + TRIES) * BESIDE
-        if len(chosen) < FEW and cost <= seconds and all(family_of[case] is not family_of[other] for other in chosen):
+    for case in (*largest, *cheap):
+        if len(chosen) < FEW and cost(case) <= seconds and all(family_of[case] is not family_of[one] for one in chosen):
             chosen.append(case)
-            seconds -= cost
+            seconds -= cost(case)
     return chosen
 
 

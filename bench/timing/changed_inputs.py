@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from torchduet.bench.inputs.changes import Changes
@@ -53,6 +53,34 @@ def refuse_iterators(inputs: Sequence[Any], names: Sequence[str]) -> None:
                     f"{where} is an iterator ({type(item).__name__}), which the first call uses up: return a list, "
                     "make the iterator within the call, or pass fresh=True, which makes the inputs anew for each call"
                 )
+
+
+def refuse_no_items(each: str, inputs: Sequence[Any], names: Sequence[str]) -> None:
+    """Refuse an argument named by ``each=`` that has no items in an order; an iterator is refused elsewhere.
+
+    Raises:
+        CheckError: it is no list and nothing like one, or it is empty.
+    """
+    for name, value in zip(names, inputs, strict=True):
+        if name != each or is_iterator(value):
+            continue
+        unordered = isinstance(value, str | bytes | Mapping | Set)
+        if unordered or not hasattr(value, "__len__") or not _iterable(value):
+            raise CheckError(
+                f"each={each!r}: inputs= returns {type(value).__name__} for it; return a list of its items"
+            )
+        if not len(value):
+            raise CheckError(
+                f"each={each!r}: inputs= returns an empty {type(value).__name__}; return one item at least"
+            )
+
+
+def _iterable(value: Any) -> bool:
+    try:
+        iter(value)
+    except TypeError:  # a tensor without dimensions, too
+        return False
+    return True
 
 
 def changed_by_a_call(

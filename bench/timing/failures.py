@@ -38,7 +38,7 @@ _LIMITATION = re.compile(r"torch\.compile\b.*\bdoes not (?:currently |yet )?supp
 _LOW_PRECISION = r"[\s']+(?:Half|BFloat16|c10::Half|c10::BFloat16)\b"
 _NO_KERNEL = re.compile(
     rf"not implemented for{_LOW_PRECISION}|Unsupported dtype{_LOW_PRECISION}|Low precision dtypes not supported"
-    r"|must be either float or double dtype"
+    r"|must be either float or double dtype|only works on Float Tensor"
 )
 _MIXED = re.compile(r"same dtype|type \(.*\) should be the same|expected scalar type|must match, but got")
 _SCOPE = re.compile(r"\b[GL]\['(?P<name>\w+)'\]")  # a global or a local variable

@@ -23,6 +23,7 @@ from torchduet.bench.timing.changed_inputs import (
     late_note,
     positions,
     refuse_iterators,
+    refuse_no_items,
     restored_note,
     unrestored_note,
 )
@@ -88,9 +89,10 @@ class FamilyInputs:
         """Take the values that the inputs on a device have now for those that they are given again.
 
         Raises:
-            CheckError: an iterator among them, or ``mutates=`` or ``scratch=`` names no argument.
+            CheckError: an iterator among them, a wrong name in ``mutates=`` or ``scratch=``, or no items for ``each=``.
         """
         self.names = argument_names(self._workload, len(inputs))
+        refuse_no_items(self._workload.each, inputs, self.names)
         self._variables = Variables(self._function(next(iter(self._workload.implementations)), inputs), inputs)
         self._scratch = positions(self._workload, "scratch", self.names)
         self._mutates = positions(self._workload, "mutates", self.names)

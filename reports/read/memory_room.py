@@ -1,22 +1,13 @@
-"""How much memory reading a file takes, and how much this process may use: no file is read that is too large for it."""
+"""How much memory reading a file takes: no file is read that is too large for what this process may still use."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
-try:
-    import resource
-except ModuleNotFoundError:  # Windows
-    resource = None  # type: ignore[assignment]
+from torchduet.suites.free_memory import available as available
 
 SMALL = 4 * 2**20  # bytes of a file that is read whatever memory there is
 # Bytes of Python objects, measured: a number and its place in a list, an empty list, the table of a dictionary, and
 # half of what a string takes beside its letters.
 NUMBER, CONTAINER, TABLE, QUOTE = 40, 64, 170, 12
-CGROUP, PROC = Path("/sys/fs/cgroup"), Path("/proc")
 
 
 def needed(content: bytes) -> int:
@@ -24,55 +15,3 @@ def needed(content: bytes) -> int:
     commas, colons, quotes, objects, lists = map(content.count, (b",", b":", b'"', b"{", b"["))
     tables = TABLE * min(objects, colons)
     return 2 * len(content) + NUMBER * commas + QUOTE * quotes + CONTAINER * (objects + lists) + tables
-
-
-def available(cgroup: Path = CGROUP, proc: Path = PROC) -> int | None:
-    """Bytes that this process may still use: the least of its own limits, its cgroup's and the machine's.
-
-    None: nothing limits it that is known here.
-    """
-    limits = [*_of_process(proc), *_of_cgroup(cgroup, proc), *_of_machine(proc)]
-    return max(0, min(limits)) if limits else None
-
-
-def _of_process(proc: Path) -> Iterator[int]:
-    if resource is None or sys.platform != "linux":
-        return
-    pages = _text(proc / "self" / "statm").split()
-    used = [int(pages[at]) * os.sysconf("SC_PAGE_SIZE") for at in (0, 5)] if len(pages) > 5 else [0, 0]
-    for kind, taken in zip((resource.RLIMIT_AS, resource.RLIMIT_DATA), used, strict=True):
-        limit = resource.getrlimit(kind)[0]
-        if limit != resource.RLIM_INFINITY:
-            yield limit - taken
-
-
-def _of_cgroup(cgroup: Path, proc: Path) -> Iterator[int]:
-    """Of this process's cgroup and of those above it; version 2, and the root of a container in version 1."""
-    own = next((line[3:] for line in _text(proc / "self" / "cgroup").splitlines() if line.startswith("0::")), "/")
-    folder = cgroup / own.strip().lstrip("/")
-    for place in (folder, *folder.parents):
-        if not place.is_relative_to(cgroup):
-            break
-        yield from _limit(place / "memory.max", place / "memory.current", place / "memory.stat")
-    old = cgroup / "memory"
-    yield from _limit(old / "memory.limit_in_bytes", old / "memory.usage_in_bytes", old / "memory.stat")
-
-
-def _limit(limit: Path, used: Path, details: Path) -> Iterator[int]:
-    most, taken = _text(limit).strip(), _text(used).strip()
-    if most.isdecimal() and taken.isdecimal():
-        cached = (line.split()[1] for line in _text(details).splitlines() if line.startswith("inactive_file "))
-        yield int(most) - int(taken) + int(next(cached, "0"))
-
-
-def _of_machine(proc: Path) -> Iterator[int]:
-    for line in _text(proc / "meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            yield int(line.split()[1]) * 1024
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("ascii", "replace")
-    except OSError:
-        return ""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchduet.suites import model
 from torchduet.suites.mlp import Autocast, classify
 from torchduet.suites.steps import FORMATS, cost_of, seconds_of
-from torchduet.suites.vision.common import EAGER_FIRST, PURE_LAST, PURE_ON_GPU, evaluated, images, part
+from torchduet.suites.vision.common import EAGER_FIRST, INFERRED, INFERRED_ON_GPU, PURE_LAST, evaluated, images, part
 from torchduet.suites.vision.resnet import RESNETS
 from torchduet.suites.vision.transformer import VITS
 from torchduet.suites.vision.vgg import VGGS
@@ -115,7 +115,7 @@ suite.compare(
         "batch": Axis(quick=[8], on={"cuda": Axis(quick=[128], full=[1])}),
     },
     modes=Axis(quick=["eager"], default=["compile-model"]),
-    precisions=PURE_LAST,
+    precisions=INFERRED,
     knobs=FORMATS,
     cost=inference_cost,
     call_seconds=seconds_of(inference_cost),
@@ -148,7 +148,7 @@ suite.compare(
     inputs=inference_inputs,
     axes=VGG_AXES,
     modes=EAGER_FIRST,
-    precisions=Axis(quick=["fp32"], default=["bf16"], full=["bf16-pure"], on={"cuda": PURE_ON_GPU}),
+    precisions=Axis(quick=["fp32"], default=["bf16"], full=["bf16-pure"], on={"cuda": INFERRED_ON_GPU}),
     knobs=FORMATS,
     cost=inference_cost,
     call_seconds=seconds_of(inference_cost),

@@ -12,6 +12,9 @@ ON_GPU = Axis(quick=["fp32", "bf16"], default=["tf32"], full=["fp16"])
 FP32_FIRST = Axis(quick=["fp32"], full=["bf16"], on={"cuda": ON_GPU})
 PURE_ON_GPU = Axis(quick=["fp32", "bf16"], default=["tf32"], full=["bf16-pure", "fp16"])
 PURE_LAST = Axis(quick=["fp32"], full=["bf16", "bf16-pure"], on={"cuda": PURE_ON_GPU})
+# fp16-pure is for inference on GPUs, for the reasons of torchduet.suites.mlp.
+INFERRED_ON_GPU = Axis(quick=["fp32", "bf16"], default=["tf32"], full=["bf16-pure", "fp16-pure", "fp16"])
+INFERRED = Axis(quick=["fp32"], full=["bf16", "bf16-pure"], on={"cuda": INFERRED_ON_GPU})
 EAGER_FIRST = Axis(
     quick=["eager"], full=["compile-model"], on={"cuda": Axis(quick=["eager"], default=["compile-model"])}
 )

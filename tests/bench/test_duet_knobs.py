@@ -53,6 +53,11 @@ def test_a_setting_is_given_once() -> None:
         settings(["torch.set_num_interop_threads=3", "torch.set_num_interop_threads=4"])
 
 
+def test_a_variable_is_given_once(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--against-env FOO=2: FOO is given twice; leave one of them out"):
+        sides(None, ["FOO=1", "BAR=1", "FOO=2"], None, None, tmp_path)
+
+
 def test_what_both_sides_have_is_no_difference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "1")
     with pytest.raises(OptionError, match="both sides would be the same; start with env -u THP_MEM_ALLOC_ENABLE"):
@@ -95,6 +100,7 @@ def answer(packages: Path, tmp_path: Path, side: Side) -> None:
 PARTS = {
     "LD_PRELOAD": ("libnosuchlibrary.so", "the loader has ignored libnosuchlibrary.so"),
     "GLIBC_TUNABLES": ("glibc.malloc.nosuch=1", "has no tunable glibc.malloc.nosuch"),
+    "MALLOC_CONF": ("background_thread:true", "jemalloc, which alone reads it, is not loaded; add --against-env LD_P"),
 }
 
 
@@ -108,6 +114,18 @@ def test_a_variable_that_is_ignored_is_one_clear_line_and_no_side(packages: Path
         assert words.startswith(f"--against-env {name}={value}: ")
         assert why in words
         assert "\n" not in words
+
+
+@LINUX
+def test_the_options_of_jemalloc_count_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    maps = tmp_path / "maps"
+    monkeypatch.setattr(variables, "MAPS", maps)
+    maps.write_text(
+        "7f0-7f1 r-xp 00000000 00:01 7 /usr/lib/libjemalloc.so.2\n7f2-7f3 r-xp 00000000 00:01 8 /usr/lib/libc.so\n"
+    )
+    assert variables.ignored("MALLOC_CONF", "background_thread:true") is None
+    maps.write_text("7f2-7f3 r-xp 00000000 00:01 8 /usr/lib/jemalloc/libc.so\n")
+    assert "is not loaded" in str(variables.ignored("MALLOC_CONF", "background_thread:true"))
 
 
 @LINUX

@@ -233,6 +233,7 @@ def test_errors_of_the_code_itself_are_no_lack_of_a_precision() -> None:
     missing = NotImplementedError("\"linalg_svd_cpu\" not implemented for 'BFloat16'")
     assert lacking(missing, "bf16-pure")
     assert lacking(missing, "bf16") is None
+    assert lacking(RuntimeError("Quantize only works on Float Tensor, got BFloat16"), "bf16-pure")
     assert lacking(RuntimeError("shapes cannot be multiplied (2x3 and 2x3)"), "bf16-pure") is None
     assert lacking(ValueError("same dtype"), "bf16-pure") is None
 

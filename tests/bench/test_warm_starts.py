@@ -103,9 +103,39 @@ def test_tiers_from_default_on_start_a_few_cases_of_as_many_families_within_the_
         **{one: record(seconds=0.7) for one in others},
     }
     chosen = [one for _, one in selected(by_itself, families(*records), records)]
-    assert chosen == [fast, *others[: FEW - 1]]
+    assert chosen == [others[0], fast, *others[1 : FEW - 1]]  # the largest first call, then the cheapest
     assert selected(options(), families(*records), records) == []
     assert selected(options(tier="default", warm_start="none"), families(*records), records) == []
+
+
+def chosen_by_itself(records: dict[Case, Record]) -> list[Case]:
+    return [one for _, one in selected(options(tier="default"), families(*records), records)]
+
+
+def test_a_model_is_among_them_the_one_that_a_warm_start_saves_most_of_what_fits() -> None:
+    small, large, too_large = (case(name, "compile-model") for name in ("small", "large", "too_large"))
+    cheap = [case(f"w{number}") for number in range(FEW)]
+    records = {
+        **{one: record(seconds=0.1) for one in cheap},
+        small: record(seconds=1.0),
+        large: record(seconds=5.0),
+        too_large: record(seconds=60.0),
+    }
+    assert chosen_by_itself(records) == [large, *cheap[: FEW - 1]]
+    records[large] = record("slower", 5.0)
+    assert chosen_by_itself(records) == [small, *cheap[: FEW - 1]]  # rather one that compilation makes faster
+    records[small] = record("slower", 1.0)
+    assert chosen_by_itself(records) == [large, *cheap[: FEW - 1]]
+    records[large] = records[small] = record(seconds=60.0)
+    assert chosen_by_itself(records) == cheap  # no model fits
+
+
+def test_a_large_first_call_leaves_what_fits_beside_it_and_no_more() -> None:
+    model, cheap, longer = case("model", "compile-model"), case("cheap"), case("longer")
+    aside = set_aside(options(tier="default"))
+    largest = (aside - 8.0) / 3.5
+    records = {model: record(seconds=largest), cheap: record(seconds=0.5), longer: record(seconds=largest - 1)}
+    assert chosen_by_itself(records) == [model, cheap]
 
 
 def test_only_compiled_cases_of_one_process_are_started_again() -> None:

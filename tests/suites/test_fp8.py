@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -61,6 +63,17 @@ def test_a_device_without_the_kernel_is_named_with_what_it_takes(monkeypatch: py
     monkeypatch.setattr(torch, "_scaled_mm", missing)
     with pytest.raises(Unavailable, match=r"does not run on cpu here \(no kernel\); fp8 .* 8\.9 or newer"):
         fp8.layer("static")(*in_bf16())
+
+
+def test_a_cpu_that_multiplies_one_number_after_the_other_is_named_and_not_measured(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor : 0\nflags : fpu amx_bf16 avx10_2\n")
+    fp8.require_instructions(CPU, cpuinfo)
+    cpuinfo.write_text("processor : 0\nflags : fpu amx_bf16\n")
+    for place in (cpuinfo, tmp_path / "missing"):
+        with pytest.raises(Unavailable, match=r"no instructions for fp8 \(amx_fp8, avx10_2\); .* CUDA GPU"):
+            fp8.require_instructions(CPU, place)
+    fp8.require_instructions(torch.device("cuda"), cpuinfo)
 
 
 def test_it_is_held_against_the_layer_in_bf16() -> None:

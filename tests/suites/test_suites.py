@@ -91,7 +91,7 @@ def test_every_implementation_agrees_with_float64(workload: Workload, size: Size
             except Unavailable as reason:
                 missing.append(str(reason))
                 continue
-            check(workload, "fp32", observed(workload, inputs, result), reference)
+            check(workload, "fp32", observed(workload, inputs, result), reference, name)
     if missing:
         pytest.skip("; ".join(dict.fromkeys(missing)))
 
@@ -110,23 +110,42 @@ def test_bf16_is_within_its_tolerance(workload: Workload, size: Size) -> None:
     check(workload, "bf16", observed(workload, inputs, result), reference)
 
 
-@pytest.mark.parametrize(
-    ("workload", "size"), [p for p in EVERY if "bf16-pure" in p.values[0].precisions.up_to("full")]
-)
-def test_pure_bf16_is_within_its_tolerance(workload: Workload, size: Size) -> None:
+def checked_in(precision: str, workload: Workload, size: Size) -> None:
+    """Check every implementation in a pure precision against float64."""
     torch.manual_seed(0)
     inputs = tuple(workload.inputs(CPU, **size))
     reference = reference_result(workload, inputs, in_float64(workload))
     for name, one in workload.implementations.items():
-        if on_cpu(one, "bf16-pure"):
-            own = in_precision(inputs, "bf16-pure")
+        if on_cpu(one, precision):
+            own = in_precision(inputs, precision)
             try:
-                result = call(workload, own, "bf16-pure", name)
+                result = call(workload, own, precision, name)
             except (Unavailable, RuntimeError) as error:
                 if why := (isinstance(error, Unavailable) and str(error)) or lacking(error):
                     pytest.skip(why)
                 raise
-            check(workload, "bf16-pure", observed(workload, own, result), reference, name)
+            check(workload, precision, observed(workload, own, result), reference, name)
+
+
+@pytest.mark.parametrize(
+    ("workload", "size"), [p for p in EVERY if "bf16-pure" in p.values[0].precisions.up_to("full")]
+)
+def test_pure_bf16_is_within_its_tolerance(workload: Workload, size: Size) -> None:
+    checked_in("bf16-pure", workload, size)
+
+
+INFERENCE = [
+    p
+    for p in EVERY
+    if p.values[0].suite in ("mlp", "convnet", "vision", "recurrent")
+    and "fp16-pure" in p.values[0].precisions.everywhere()
+]
+
+
+@pytest.mark.parametrize(("workload", "size"), INFERENCE)
+def test_pure_fp16_of_inference_is_within_its_tolerance(workload: Workload, size: Size) -> None:
+    """It is declared on GPUs; here a CPU computes it, at the smallest size."""
+    checked_in("fp16-pure", workload, size)
 
 
 def test_pure_bf16_is_declared_where_people_use_it() -> None:

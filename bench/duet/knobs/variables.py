@@ -19,6 +19,7 @@ from torchduet.bench.plan.options import OptionError
 
 OPTION = "--against-env"
 PRELOAD, TUNABLES, TORCH_THP = "LD_PRELOAD", "GLIBC_TUNABLES", "THP_MEM_ALLOC_ENABLE"
+JEMALLOC = "MALLOC_CONF"
 HUGE_PAGES = "glibc.malloc.hugetlb"
 OF_ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_HIP_ALLOC_CONF")
 ON_GPU = (*OF_ALLOCATOR, "PYTORCH_NO_CUDA_MEMORY_CACHING", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE")
@@ -32,9 +33,13 @@ def check_variables(variables: Iterable[tuple[str, str]], environ: Mapping[str, 
     """Refuse variables that cannot make the sides different.
 
     Raises:
-        OptionError: this process has it already, or a library to preload is missing.
+        OptionError: one is given twice, this process has it already, or a library to preload is missing.
     """
+    names: set[str] = set()
     for name, value in variables:
+        if name in names:
+            raise OptionError(f"{OPTION} {name}={value}: {name} is given twice; leave one of them out")
+        names.add(name)
         if environ.get(name) == value:
             raise OptionError(
                 f"{OPTION} {name}={value}: is set so here, too, so that both sides would be the same; "
@@ -89,6 +94,20 @@ def _not_preloaded(value: str) -> str | None:
                 f"for {platform.machine()}"
             )
     return None
+
+
+def _without_jemalloc(value: str) -> str | None:
+    del value
+    try:
+        mapped = MAPS.read_text()
+    except OSError:
+        return None
+    if re.search(r"/[^/\n]*jemalloc[^/\n]*$", mapped, re.MULTILINE):
+        return None
+    return (
+        f"jemalloc, which alone reads it, is not loaded; add {OPTION} {PRELOAD}=LIBRARY, "
+        "e.g. /usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
+    )
 
 
 def _by_link(library: str, mapped: Iterable[str]) -> bool:
@@ -174,6 +193,7 @@ def marked_for_huge_pages(address: int) -> bool | None:
 
 _QUESTIONS: Mapping[str, Callable[[str], str | None]] = {
     PRELOAD: _not_preloaded,
+    JEMALLOC: _without_jemalloc,
     TUNABLES: _not_tuned,
     TORCH_THP: _no_huge_pages_of_torch,
 }
