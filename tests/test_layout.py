@@ -39,6 +39,7 @@ BENCH_LAYERS = (
     "run",
     "library",
     "duet",
+    "fleet",
     "plugin",
     "selfcheck",
     "peers",

@@ -1,0 +1,1 @@
+"""A suite on several machines: the queue of families, and what a fleet costs, simulated."""
