@@ -149,9 +149,7 @@ class Measurer:
         except WorkerError as error:
             self._progress.stopped = self._progress.stopped or f"no worker can be used: {error}"
         unclear, comparisons = session.measuring.visiting.unclear()
-        return Visited(
-            more=more, used=self._used(), unclear=unclear, comparisons=comparisons, stopped=self._stopped()
-        )
+        return Visited(more=more, used=self._used(), unclear=unclear, comparisons=comparisons, stopped=self._stopped())
 
     def _end(self) -> None:
         session = self._of_session()
@@ -188,4 +186,3 @@ class Measurer:
 
     def _stopped(self) -> str:
         return self._progress.stopped
-

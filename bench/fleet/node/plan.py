@@ -49,7 +49,7 @@ def versions(measuring: Measuring) -> dict[str, str]:
     machine = measuring.settings.machine
     drivers = {str(gpu["facts"]["driver"]) for gpu in measuring.timeline.records() if gpu["facts"].get("driver")}
     of_drivers = {"driver": ", ".join(sorted(drivers))} if drivers else {}
-    own = {name: digest for name, digest in sources(()).items()}
+    own = sources(())
     return {
         "torchduet": torchduet.__version__,
         **{f"torchduet's own files ({name})": digest for name, digest in own.items()},
