@@ -37,6 +37,7 @@ BENCH_LAYERS = (
     "workers",
     "noise",
     "run",
+    "merge",
     "library",
     "duet",
     "fleet",

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import add
 from statistics import median
 from typing import Any, cast
 
-from torchduet.bench.record.schema import (
-    GRADES,
-    GpuRecord,
-    NoiseRecord,
-    NotMeasured,
-    PassingRecord,
-    PilotRecord,
-    Record,
-    RunRecord,
-    VisitsRecord,
-)
-
-SUMMED_OPTIONS = ("budget_seconds",)
-FIGURES_OF_MACHINE = ("self_check", "reproduction", "duet_check")  # the last ones on this machine, if there are any
+from torchduet.bench.merge.cases import noisiest
+from torchduet.bench.merge.run_parts import FIGURES_OF_MACHINE, gpus, options, passing, sums, union
+from torchduet.bench.record.schema import NotMeasured, PilotRecord, Record, RunRecord, VisitsRecord
 
 
 @dataclass(frozen=True)
@@ -85,24 +76,24 @@ def merged(parts: Sequence[Part]) -> Part:
     run: dict[str, Any] = {
         **runs[0],
         "started": min(run["started"] for run in runs),
-        "options": _options([run["options"] for run in runs]),
-        "seconds": _sums([cast(Mapping[str, float], run["seconds"]) for run in runs]),
-        **{key: _union(entry for run in runs for entry in run[key]) for key in ("unavailable", "warnings")},
+        "options": options([run["options"] for run in runs]),
+        "seconds": sums([cast(Mapping[str, float], run["seconds"]) for run in runs]),
+        **{key: union(entry for run in runs for entry in run[key]) for key in ("unavailable", "warnings")},
         **{key: [entry for run in runs for entry in run[key]] for key in ("skipped", "failed")},
         "unreached": [case for run in runs for case in run.get("unreached", [])],
     }
     found = {
         "stopped": _last(runs, "stopped"),
-        "passing": _passing([run["passing"] for run in runs if "passing" in run]),
-        "ceilings": _union(ceiling for run in runs for ceiling in run.get("ceilings", [])),
+        "passing": passing([run["passing"] for run in runs if "passing" in run]),
+        "ceilings": union(ceiling for run in runs for ceiling in run.get("ceilings", [])),
         "pilots": [
             cast(PilotRecord, {**pilot, "at": pilot["at"] + begin})
             for run, begin in zip(runs, begins, strict=True)
             for pilot in run.get("pilots", [])
         ],
-        "noise": _noise([run["noise"] for run in runs if "noise" in run]),
+        "noise": noisiest(run["noise"] for run in runs if "noise" in run),
         "visits": _visits(records, [run["visits"] for run in runs if "visits" in run]),
-        "gpus": _gpus(runs, begins),
+        "gpus": gpus((run.get("gpus", []), partial(add, begin)) for run, begin in zip(runs, begins, strict=True)),
         **{key: _last(runs, key) for key in FIGURES_OF_MACHINE},
     }
     for key, value in found.items():
@@ -126,76 +117,13 @@ def _later(record: Record, seconds: float) -> Record:
     return cast(Record, {**record, "timing": {**timing, "visits": visits}})
 
 
-def _options(given: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What all have; the sum of budgets; of others all values, as text."""
-    options: dict[str, Any] = {}
-    for key in dict.fromkeys(key for of in given for key in of):
-        values = [of[key] for of in given if of.get(key) is not None]
-        if key in SUMMED_OPTIONS:
-            options[key] = sum(values)
-        else:
-            different = _union(values)
-            options[key] = (
-                (different[0] if different else None) if len(different) < 2 else ", ".join(map(str, different))
-            )
-    return options
-
-
-def _sums(given: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {key: sum(of.get(key, 0.0) for of in given) for key in dict.fromkeys(key for of in given for key in of)}
-
-
-def _union(items: Iterable[Any]) -> list[Any]:
-    """The items in order, equal ones once."""
-    kept: list[Any] = []
-    for item in items:
-        if item not in kept:
-            kept.append(item)
-    return kept
-
-
-def _passing(given: Sequence[PassingRecord]) -> PassingRecord | None:
-    if not given:
-        return None
-    return PassingRecord(
-        stopped=sum(of["stopped"] for of in given),
-        suspended=sum(of["suspended"] for of in given),
-        clock_set=[seconds for of in given for seconds in of["clock_set"]],
-    )
-
-
-def _noise(given: Sequence[NoiseRecord]) -> NoiseRecord | None:
-    """The noise of the noisiest comparison, with its causes: those of quieter ones say less."""
-    return max(given, key=lambda of: GRADES.index(of["grade"]), default=None)
-
-
 def _visits(records: Sequence[Record], given: Sequence[VisitsRecord]) -> VisitsRecord | None:
     """How often the cases were visited; what moderated the intervals, where that was the same in all comparisons."""
     numbers = [len(record["timing"].get("visits", ())) for record in records]
     if not given or not numbers:
         return None
     visits = VisitsRecord(fewest=min(numbers), median=round(median(numbers)), most=max(numbers))
-    priors = _union(of.get("priors", []) for of in given)
+    priors = union(of.get("priors", []) for of in given)
     if len(priors) == 1 and priors[0]:
         visits["priors"] = priors[0]
     return visits
-
-
-def _gpus(runs: Sequence[RunRecord], begins: Sequence[float]) -> list[GpuRecord]:
-    """Each GPU's samples, of one comparison after the other."""
-    gpus: dict[str, dict[str, Any]] = {}
-    for run, begin in zip(runs, begins, strict=True):
-        for gpu in run.get("gpus", []):
-            moments = [moment + begin for moment in gpu["at"]]
-            before = gpus.setdefault(gpu["device"], {**gpu, "at": [], "samples": {}})
-            names = dict.fromkeys([*before["samples"], *gpu["samples"]])
-            before["samples"] = {
-                name: [
-                    *before["samples"].get(name, [None] * len(before["at"])),
-                    *gpu["samples"].get(name, [None] * len(moments)),
-                ]
-                for name in names
-            }
-            before["at"] = [*before["at"], *moments]
-            before["missing"] = {**before["missing"], **gpu["missing"]}
-    return [cast(GpuRecord, gpu) for gpu in gpus.values()]

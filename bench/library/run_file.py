@@ -8,39 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from torchduet.bench.host.atomic_files import write_json
+from torchduet.bench.merge.benchmarks import benchmark_of
 from torchduet.bench.record.schema import KEY, Record, RunRecord
-from torchduet.bench.run.session import samples
-
-
-def benchmark_of(record: Record) -> dict[str, Any]:
-    """A case as one of pytest-benchmark's benchmarks, with its record and the samples of every placement."""
-    from pytest_benchmark.stats import Stats
-
-    case = record["case"]
-    stats: Any = Stats()  # type: ignore[no-untyped-call]
-    stats.data = samples(record)
-    params = {
-        name: str(value)
-        for name in ("suite", "workload", "size_label", "implementation", "device", "mode", "precision")
-        if (value := case.get(name))
-    }
-    return {
-        "group": None,
-        "name": case["id"],
-        "fullname": case["id"],
-        "params": params,
-        "param": case["id"],
-        "extra_info": {KEY: record},
-        "options": {
-            "disable_gc": True,
-            "timer": "torchduet",
-            "min_rounds": 1,
-            "max_time": 0.0,
-            "min_time": 0.0,
-            "warmup": False,
-        },
-        "stats": {**stats.as_dict(), "data": stats.data, "iterations": record["timing"]["calls_per_block"]},
-    }
 
 
 def document(records: Sequence[Record], run: RunRecord, at: datetime) -> dict[str, Any]:

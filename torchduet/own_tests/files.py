@@ -32,7 +32,7 @@ def is_left_to_us(config: pytest.Config) -> bool:
 
 def add_to(duets: Duets, output: dict[str, Any]) -> None:
     """Add the duets to a document of pytest-benchmark."""
-    from torchduet.bench.library.run_file import benchmark_of
+    from torchduet.bench.merge.benchmarks import benchmark_of
     from torchduet.bench.record.schema import KEY
     from torchduet.bench.record.strict_json import strict
 

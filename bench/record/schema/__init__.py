@@ -25,7 +25,7 @@ from torchduet.bench.record.schema.reproduction import (
     ReproductionRecord,
     ShareRecord,
 )
-from torchduet.bench.record.schema.run import Record, ResumedRecord, RunRecord, SecondsRecord
+from torchduet.bench.record.schema.run import PartRecord, Record, ResumedRecord, RunRecord, SecondsRecord
 from torchduet.bench.record.schema.self_check import KindRecord, RateRecord, RatesRecord, SelfCheckRecord, TrialRecord
 from torchduet.bench.record.schema.timing import (
     CheckRecord,
@@ -116,6 +116,7 @@ __all__ = [
     "MeterRecord",
     "NoiseRecord",
     "NotMeasured",
+    "PartRecord",
     "PassingRecord",
     "PilotRecord",
     "PriorOf",

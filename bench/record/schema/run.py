@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-from torchduet.bench.record.schema.bounds import Count, Positive
+from torchduet.bench.record.schema.bounds import Amount, Count, Positive
 from torchduet.bench.record.schema.case import CaseRecord, NotMeasured, Unavailable
 from torchduet.bench.record.schema.duet import AgainstRecord, DuetRecord
 from torchduet.bench.record.schema.machine import CeilingRecord, GpuRecord, NoiseRecord, PassingRecord, PilotRecord
@@ -21,7 +21,7 @@ from torchduet.bench.record.schema.timing import (
     SpeedupRecord,
     TimingRecord,
 )
-from torchduet.bench.record.schema.visits import VisitsRecord
+from torchduet.bench.record.schema.visits import PriorRecord, VisitsRecord
 
 
 class Record(TypedDict):
@@ -50,6 +50,8 @@ class Record(TypedDict):
     profile: NotRequired[ProfileRecord]
     noise: NotRequired[NoiseRecord]
     against: NotRequired[AgainstRecord]  # in a duet; the record itself is side A's
+    parts: NotRequired[list[Count]]  # of a merged run: indices of the parts in which it was measured
+    machine: NotRequired[str]  # key of its machine, in a file of several
 
 
 class SecondsRecord(TypedDict):
@@ -75,6 +77,31 @@ class ResumedRecord(TypedDict):
     machine: dict[str, str | int | float | bool | None]  # the same machine, at that time
     warnings: list[str]  # about its state at that time
     families: int  # finished before
+
+
+class PartRecord(TypedDict):
+    """One of the runs that a merged run consists of, such as a shard: what it was, and when it took place.
+
+    Moments in a merged run (``at``) are those of its part, plus ``begins``: one part after the other, as if no two had
+    been measured at the same time.
+    """
+
+    digest: str  # of its measurements, 16 hexadecimal digits: equal for copies of one run
+    node: str  # host name; empty where it is not known
+    shard: NotRequired[str]  # "2/8"
+    started: str  # ISO 8601, UTC
+    begins: Amount  # seconds into the merged run
+    seconds: Amount  # its length
+    stages: SecondsRecord
+    cases: Count  # with a record in this part
+    version: str  # of Torchduet
+    commit: str  # id of the commit, with "-dirty"; empty without one
+    options: dict[str, str | int | float | None]
+    machine: dict[str, str | int | float | bool | None]
+    warnings: list[str]
+    noise: NotRequired[NoiseRecord]
+    priors: NotRequired[list[PriorRecord]]  # what earlier runs on its machine taught
+    stopped: NotRequired[str]  # why it ended early
 
 
 class RunRecord(TypedDict):
@@ -103,4 +130,6 @@ class RunRecord(TypedDict):
     duet_check: NotRequired[DuetCheckRecord]  # the last on this machine
     against: NotRequired[DuetRecord]
     gpus: NotRequired[list[GpuRecord]]
+    parts: NotRequired[list[PartRecord]]  # of a merged run
+    missing_shards: NotRequired[list[str]]  # of a merged run: "3/8"
     environment: NotRequired[dict[str, str]]  # of a machine with GPUs: variables that change their use, if set → value

@@ -22,6 +22,7 @@ class VisitRecord(TypedDict):
 
     at: Amount  # seconds into the run, when its timing began
     placements: Count  # how many of the case's placements it took
+    part: NotRequired[Count]  # of a merged run: index of the part that made it
     address_sets: NotRequired[Count]  # accelerators: in how many of them its inputs lay at addresses of their own
     sm_mhz: NotRequired[SmClockRecord]  # CUDA, where PyTorch's delay kernel counts SM cycles
 
