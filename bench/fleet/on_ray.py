@@ -15,7 +15,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from torchduet.bench.fleet.child import Child
-from torchduet.bench.fleet.messages import Order, encode, order_of, reply_of
+from torchduet.bench.fleet.messages import Gone, Order, encode, order_of, reply_of
 from torchduet.bench.fleet.nodes import Arrived, ClusterError, Event, Leaving, Lost, Said
 from torchduet.bench.fleet.sent import EXCLUDED
 from torchduet.bench.host.run_lock import GO, REFUSE
@@ -76,15 +76,15 @@ class _Node:
     Attributes:
         name: for the driver: one for each process that was started there.
         first: number of the next reply.
-        begun: whether the actor has answered: it has its CPUs.
         told: whether the driver has been told that it has arrived.
+        gone: whether its process has ended by a fault: another can be started.
         unavailable: since when it cannot be reached.
     """
 
     def __init__(self, name: str, host: str, actor: Any) -> None:
         self.name, self.host, self.actor = name, host, actor
         self.first, self.reference = 0, actor.replies.remote(0)
-        self.begun = self.told = self.leaving = False
+        self.told = self.leaving = self.gone = False
         self.unavailable: float | None = None
 
 
@@ -140,6 +140,8 @@ class RayNodes:
             if found.name == node:
                 del self._nodes[key]
                 self._end(found)
+                if not found.gone:  # it has done all that it can
+                    self._starts[key] = MAX_STARTS
 
     def waiting(self) -> dict[str, str]:
         """Nodes whose CPUs others use; see :class:`torchduet.bench.fleet.nodes.Nodes`."""
@@ -231,7 +233,9 @@ class RayNodes:
             node.unavailable = None
             if not node.told:
                 self._arrived(node)
-            self._events += [Said(node.name, reply_of(line)) for line in lines]
+            replies = [reply_of(line) for line in lines]
+            node.gone = node.gone or any(isinstance(reply, Gone) for reply in replies)
+            self._events += [Said(node.name, reply) for reply in replies]
             node.first = first + len(lines)
         node.reference = node.actor.replies.remote(node.first)
 

@@ -12,14 +12,14 @@ from torchduet.bench.files.atomic import write_atomically
 from torchduet.bench.files.places import write_elsewhere
 from torchduet.bench.fleet.driver import Result
 from torchduet.bench.fleet.journal import FleetJournal, Log
-from torchduet.bench.fleet.kinds import Kind, name_of
+from torchduet.bench.fleet.kinds import listed, name_of
 from torchduet.bench.host.atomic_files import encoded
 from torchduet.bench.library.run_file import document
 from torchduet.bench.record.contract import readable_run
 from torchduet.bench.record.journal_events import RunLog
 from torchduet.bench.record.schema import KEY, Record
 
-MACHINES, MERGED = "machines", "merged.json"
+MACHINES, MERGED, PAGE = "machines", "merged.json", "report.html"
 JOURNAL = "fleet.journal"
 
 
@@ -32,6 +32,7 @@ class Results:
 
     Attributes:
         problems: why files could not be written, and where they are instead.
+        failed: how many cases have failed.
     """
 
     def __init__(self, folder: Path, run_of: Callable[[RunLog], dict[str, Any]], commit: Mapping[str, Any]) -> None:
@@ -39,6 +40,7 @@ class Results:
         self._paths: dict[int, Path] = {}
         self._held: dict[int, dict[str, Any]] = {}  # that the disk did not take
         self.problems: list[str] = []
+        self.failed = 0
 
     def keep(self, log: Log, run: dict[str, Any]) -> None:
         """Write the file of a machine; where that fails it stays in memory until the end."""
@@ -79,6 +81,7 @@ class Results:
             if changed or number in self._held:
                 self._write(encoded(run), path)
             documents.append((str(path), run))
+            self.failed += len(run[KEY]["failed"])
         if not documents:
             return None
         target = self.folder / MERGED
@@ -153,12 +156,12 @@ def _given_up(result: Result, kind: str, families: Mapping[str, Any]) -> list[di
     ]
 
 
-def kinds_words(kinds: Mapping[str, Kind], result: Result) -> list[str]:
+def words(result: Result) -> list[str]:
     """A line for each kind of machine that has families left, and for each family that was given up."""
     lines = []
-    for kind, names in result.unreached.items():
-        number = f"{len(names)} of {len(kinds[kind].families)} families"
-        lines.append(f"{kind}: {number} are not measured, as no machine was left for them: {', '.join(names[:5])}")
+    for kind, left in result.unreached.items():
+        number = f"{len(left)} of {len(result.kinds[kind].families)} families"
+        lines.append(f"{kind}: {number} are not measured: {listed(left, 5)}")
     for kind, failed in result.failed.items():
         lines += [f"{kind}: {name} has failed: {reason}" for name, reason in failed.items()]
     return lines
