@@ -5,61 +5,27 @@ It runs in one thread, and is told by :class:`torchduet.bench.fleet.nodes.Nodes`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
 
+from torchduet.bench.fleet import messages
 from torchduet.bench.fleet.admission import Admission, FleetError
 from torchduet.bench.fleet.journal import FleetJournal, Log
-from torchduet.bench.fleet.kinds import Kind, listed
 from torchduet.bench.fleet.member import Member, State
-from torchduet.bench.fleet.messages import (
-    End,
-    Finished,
-    Gone,
-    Measure,
-    Measured,
-    Planned,
-    Problem,
-    Ready,
-    Reply,
-    Showing,
-    Start,
-    Stop,
-    Visit,
-    Visited,
-    Wrote,
-)
+from torchduet.bench.fleet.messages import Reply
 from torchduet.bench.fleet.nodes import Arrived, Event, Leaving, Lost, Nodes, Said
 from torchduet.bench.fleet.options import FleetOptions
+from torchduet.bench.fleet.parts import Parts
 from torchduet.bench.fleet.queue import Queue
+from torchduet.bench.fleet.result import Result, result_of
+from torchduet.bench.fleet.words import nobody, progress
 from torchduet.bench.host.signals import StopRequest
-from torchduet.bench.record.units import duration
 
 POLL_SECONDS = 0.5
 GATHER_SECONDS = 120.0  # that the first machines wait for others to describe themselves
 STOP_SECONDS = 30.0  # that machines have to send what they measured after a stop request
 TERMINATED = 15  # the signal that a machine is stopped with which is taken away
-
-
-@dataclass
-class Result:
-    """What a fleet has measured, beside its files.
-
-    Attributes:
-        kinds: by name.
-        unreached: kind's name → families that no machine has measured.
-        failed: kind's name → families that were given up, with the reason.
-        hints: lines for the terminal.
-        stopped: why it ended early; empty if it did not.
-    """
-
-    kinds: Mapping[str, Kind]
-    unreached: Mapping[str, Sequence[str]]
-    failed: Mapping[str, Mapping[str, str]]
-    hints: list[str] = field(default_factory=list)
-    stopped: str = ""
 
 
 class Driver:
@@ -88,7 +54,9 @@ class Driver:
         self._stop, self._say, self._show, self._now = stop_request or StopRequest(), say, show, now
         self._queue = Queue(split=options.split)
         self._admission = Admission(options, journal, self._queue)
+        self._start = messages.Start(options=dict(options.given), when_busy=options.when_busy)
         self._members: dict[str, Member] = {}
+        self._parts = Parts(self._members, self._admission, split=options.split)
         self._begun, self._gathered, self._unwritten = now(), False, False
         self._stopped_at: float | None = None
         self._alone_since: float | None = None
@@ -112,32 +80,20 @@ class Driver:
                     self._gather()
                 for member in list(self._members.values()):
                     self._order_next(member)
-            self._show(self._progress())
+            self._show(progress(self._members.values(), self._queue, self._nodes.waiting(), self._seconds_to_wait()))
         return self.result()
 
     def result(self) -> Result:
         """What the fleet has measured so far."""
-        kinds = self._admission.kinds
-        measured = {kind: {*self._queue.measured(kind), *self._queue.failed(kind)} for kind in kinds}
-        left = {name: [f for f in kind.families if f not in measured[name]] for name, kind in kinds.items()}
-        return Result(
-            kinds,
-            unreached={kind: families for kind, families in left.items() if families},
-            failed={kind: failed for kind in kinds if (failed := self._queue.failed(kind))},
-            hints=list(dict.fromkeys(self._hints)),
-            stopped=f"stopped by {self._stop.name}" if self._stop.received() else "",
-        )
+        stopped = f"stopped by {self._stop.name}" if self._stop.received() else ""
+        return result_of(self._queue, self._admission.kinds, self._hints, stopped)
 
     # What happens
 
     def _happened(self, event: Event) -> None:
         if isinstance(event, Arrived):
-            self._members[event.node] = member = Member(event.node, event.host)
-            if self._stopped_at is not None:
-                self._leave(member)
-            else:
-                given = dict(self._options.given)
-                self._nodes.send(event.node, Start(options=given, when_busy=self._options.when_busy))
+            self._members[event.node] = Member(event.node, event.host)
+            self._nodes.send(event.node, self._start)
             return
         found = self._members.get(event.node)
         if found is None or not found.active:
@@ -153,27 +109,27 @@ class Driver:
 
     def _said(self, member: Member, reply: Reply) -> None:
         match reply:
-            case Showing(text=text):
+            case messages.Showing(text=text):
                 member.showing = text
-            case Planned():
+            case messages.Planned():
                 member.planned, member.state = reply, State.DESCRIBED
                 if self._gathered:
                     self._admit(member)
-            case Problem(text=text):
+            case messages.Problem(text=text):
                 self._refused(member, text)
-            case Ready():
+            case messages.Ready():
                 self._ready(member, reply)
-            case Wrote(entry=entry):
+            case messages.Wrote(entry=entry):
                 self._wrote(member, entry)
-            case Measured():
+            case messages.Measured():
                 self._measured(member, reply)
-            case Visited():
+            case messages.Visited():
                 member.used, member.visits = reply.used, reply.more
                 member.unclear, member.comparisons = reply.unclear, reply.comparisons
                 self._free(member, reply.stopped)
-            case Finished():
+            case messages.Finished():
                 self._finished(member, reply)
-            case Gone(why=why):
+            case messages.Gone(why=why):
                 self._lost(member, f"cannot go on: its process {why}")
 
     def _refused(self, member: Member, text: str) -> None:
@@ -183,7 +139,7 @@ class Driver:
             self._say(f"{member.host} takes no part: {text}")
         self._leave(member)
 
-    def _ready(self, member: Member, reply: Ready) -> None:
+    def _ready(self, member: Member, reply: messages.Ready) -> None:
         of_kind = self._admission.kinds[member.kind].families
         member.measured, member.used = [name for name in reply.measured if name in of_kind], reply.used
         self._hints += [f"{member.host}: {warning}" for warning in reply.warnings]
@@ -198,7 +154,7 @@ class Driver:
             self._unwritten = True
             self._say(f"warning: if this command is killed, the fleet cannot be resumed: {self._journal.problem}")
 
-    def _measured(self, member: Member, reply: Measured) -> None:
+    def _measured(self, member: Member, reply: messages.Measured) -> None:
         member.used = reply.used
         if reply.whole and self._queue.done(member.node, reply.family):
             member.measured.append(reply.family)
@@ -212,9 +168,9 @@ class Driver:
         member.state = State.IDLE
         if stopped:
             self._say(f"{member.host} measures no more: {stopped}")
-            self._order(member, End(), State.ENDING)
+            self._order(member, messages.End(), State.ENDING)
 
-    def _finished(self, member: Member, reply: Finished) -> None:
+    def _finished(self, member: Member, reply: messages.Finished) -> None:
         self._hints += reply.hints
         run = reply.document["torchduet"]
         if member.log is not None and (reply.document["benchmarks"] or run["failed"] or run["skipped"]):
@@ -287,32 +243,27 @@ class Driver:
         family = self._queue.take(member.node)
         if family is not None:
             member.showing = family
-            self._order(member, Measure(family=family, seconds=self._until_all_are_measured(member)), State.BUSY)
+            seconds = self._parts.until_all_are_measured(member)
+            self._order(member, messages.Measure(family=family, seconds=seconds), State.BUSY)
         elif member.measured and member.visits:
-            self._order(member, Visit(seconds=self._part(member)), State.BUSY)
+            self._order(member, messages.Visit(seconds=self._parts.by_families(member)), State.BUSY)
         elif not self._queue.waiting_for(member.node):
-            self._order(member, End(), State.ENDING)
+            self._order(member, messages.End(), State.ENDING)
 
-    def _order(self, member: Member, order: Measure | Visit | End, state: State) -> None:
+    def _order(self, member: Member, order: messages.Measure | messages.Visit | messages.End, state: State) -> None:
         member.state = state
         if state is State.ENDING:
             member.queued = False
             self._queue.left(member.node)
         self._nodes.send(member.node, order)
 
-    def _until_all_are_measured(self, member: Member) -> float:
-        """Seconds of the budget that a machine may use while first visits go out: its part of what is left of all."""
-        used = sum(other.used for other in self._members.values() if other.kind == member.kind)
-        used += self._admission.continued.used(member.kind)
-        sharing = len(self._queue.nodes(member.kind)) if self._options.split else 1
-        return member.used + max(0.0, self._admission.kinds[member.kind].budget - used) / sharing
-
-    def _part(self, member: Member) -> float:
-        """Seconds of the budget that a machine may use in all, by the families that it has measured."""
-        kind = self._admission.kinds[member.kind]
-        return kind.budget * kind.share(member.measured)
-
     # How it ends
+
+    def _seconds_to_wait(self) -> float | None:
+        """For how much longer a machine is waited for; None while there is one."""
+        if self._alone_since is None:
+            return None
+        return max(0.0, self._options.wait_seconds - (self._now() - self._alone_since))
 
     def _stop_all(self) -> None:
         self._stopped_at = self._now()
@@ -328,7 +279,7 @@ class Driver:
             self._leave(member)
             return
         member.state = State.ENDING
-        self._nodes.send(member.node, Stop(number=number))
+        self._nodes.send(member.node, messages.Stop(number=number))
 
     def _over(self) -> bool:
         active = any(member.active for member in self._members.values())
@@ -344,23 +295,4 @@ class Driver:
             return False
         if self._gathered:
             return True
-        busy = "; ".join(f"{host} {why}" for host, why in self._nodes.waiting().items())
-        waited = f"no machine took part within {duration(self._options.wait_seconds)} (--wait)"
-        raise FleetError(f"{waited}: {busy or 'the cluster has no machine with CPUs'}")
-
-    def _progress(self) -> str:
-        """One line for all machines."""
-        numbers = [self._queue.number(kind) for kind in self._admission.kinds]
-        measuring = [member for member in self._members.values() if member.queued]
-        parts = [f"[{sum(done for done, _ in numbers)}/{sum(of for _, of in numbers)} families]"] if numbers else []
-        parts.append(f"{len(measuring)} machine{'' if len(measuring) == 1 else 's'}")
-        if comparisons := sum(member.comparisons for member in measuring):
-            parts.append(f"{sum(member.unclear for member in measuring)} of {comparisons} comparisons not precise")
-        if self._alone_since is not None:
-            left = duration(max(0.0, self._options.wait_seconds - (self._now() - self._alone_since)))
-            number = sum(map(len, self._queue.unreached().values()))
-            parts.append(f"{number} families wait for a machine, at most {left} more (--wait)")
-        if waiting := self._nodes.waiting():
-            parts.append(listed([f"{host} {why}" for host, why in waiting.items()], 3))
-        shown = [member for member in self._members.values() if member.showing and member.active]
-        return " · ".join(parts + [f"{member.host}: {member.showing}" for member in shown[:2]])
+        raise FleetError(nobody(self._options.wait_seconds, self._nodes.waiting()))

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 from torchduet.bench.files.atomic import write_atomically
 from torchduet.bench.files.places import write_elsewhere
-from torchduet.bench.fleet.driver import Result
 from torchduet.bench.fleet.journal import FleetJournal, Log
-from torchduet.bench.fleet.kinds import listed, name_of
+from torchduet.bench.fleet.kinds import name_of
+from torchduet.bench.fleet.result import Result
 from torchduet.bench.host.atomic_files import encoded
 from torchduet.bench.library.run_file import document
 from torchduet.bench.record.contract import readable_run
@@ -154,14 +154,3 @@ def _given_up(result: Result, kind: str, families: Mapping[str, Any]) -> list[di
         for name, reason in result.failed.get(kind, {}).items()
         for case in families[name].cases.values()
     ]
-
-
-def words(result: Result) -> list[str]:
-    """A line for each kind of machine that has families left, and for each family that was given up."""
-    lines = []
-    for kind, left in result.unreached.items():
-        number = f"{len(left)} of {len(result.kinds[kind].families)} families"
-        lines.append(f"{kind}: {number} are not measured: {listed(left, 5)}")
-    for kind, failed in result.failed.items():
-        lines += [f"{kind}: {name} has failed: {reason}" for name, reason in failed.items()]
-    return lines

@@ -14,12 +14,13 @@ from typing import Any
 from torchduet.bench.files.places import try_folder
 from torchduet.bench.files.streams import forgiving, note
 from torchduet.bench.fleet.admission import FleetError
-from torchduet.bench.fleet.driver import Driver, Result
+from torchduet.bench.fleet.driver import Driver
 from torchduet.bench.fleet.journal import FleetJournal, Header
 from torchduet.bench.fleet.kinds import differing_options
 from torchduet.bench.fleet.nodes import ClusterError, Nodes
 from torchduet.bench.fleet.options import FleetOptions
-from torchduet.bench.fleet.results import JOURNAL, MACHINES, MERGED, PAGE, Results, words
+from torchduet.bench.fleet.result import Result, words
+from torchduet.bench.fleet.results import JOURNAL, MACHINES, MERGED, PAGE, Results
 from torchduet.bench.fleet.sent import SentError, package, suite_folder
 from torchduet.bench.host.signals import StopRequest
 from torchduet.bench.merge.merging import merged
