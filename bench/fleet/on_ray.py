@@ -62,14 +62,15 @@ class RayNodes:
     def __init__(self, address: str, package: Path, folder: Path | None, when_busy: str) -> None:
         self._ray = imported()
         self._when_busy = when_busy
-        self._connect(address, package, folder)
         self._nodes: dict[str, _Node] = {}  # by Ray's id
+        self._connect(address, package, folder)
         self._starts: dict[str, int] = {}
         self._looked = -LOOK_SECONDS
         self._events: list[Event] = []
         try:
             if when_busy == REFUSE and (busy := self._busy()):
-                raise ClusterError(f"--when-busy refuse: others use {', '.join(sorted(busy.values()))}")
+                hosts = ", ".join(sorted(busy.values()))
+                raise ClusterError(f"--when-busy refuse: others have reserved CPUs or GPUs of {hosts}")
         except BaseException:
             self.close()
             raise
@@ -107,7 +108,7 @@ class RayNodes:
 
     def close(self) -> None:
         """Release all nodes, and leave the cluster."""
-        nodes = list(self.__dict__.get("_nodes", {}).values())
+        nodes = list(self._nodes.values())
         with contextlib.suppress(Exception):
             self._ray.wait([node.actor.end.remote() for node in nodes], num_returns=len(nodes), timeout=15.0)
         with contextlib.suppress(Exception):
@@ -208,7 +209,7 @@ class RayNodes:
         free, found = available_resources_per_node(), {}
         for node in self._ray.nodes():
             key, whole = str(node["NodeID"]), node["Resources"]
-            if not node["Alive"] or not whole.get("CPU") or key in self.__dict__.get("_nodes", {}):
+            if not node["Alive"] or not whole.get("CPU") or key in self._nodes:
                 continue
             if any(free.get(key, {}).get(name, 0.0) < whole.get(name, 0.0) for name in RESERVED):
                 found[key] = str(node.get("NodeManagerHostname"))
