@@ -15,10 +15,15 @@ SET_BY_RAY = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", 
 
 
 class NodeActor:
-    """Runs on a node: starts the process that measures, and passes orders and replies on."""
+    """Runs on a node: starts the process that measures, and passes orders and replies on.
 
-    def __init__(self) -> None:
-        self._child = Child(environment_of_node())
+    Args:
+        has_files: whether this process's working folder is that of the suite files. They are copied: Ray replaces the
+            folder when another of its nodes on the same machine gets it, too.
+    """
+
+    def __init__(self, has_files: bool) -> None:
+        self._child = Child(environment_of_node(), files=Path.cwd() if has_files else None)
 
     def send(self, order: bytes) -> None:
         """Pass an order on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from torchduet.bench.fleet.continued import Continued
-from torchduet.bench.fleet.journal import FleetJournal
+from torchduet.bench.fleet.journal import FleetJournal, with_plan_of
 from torchduet.bench.fleet.kinds import Kind, kind_of, leading, name_of, other_versions
 from torchduet.bench.fleet.member import Member
 from torchduet.bench.fleet.messages import Begin, Planned
@@ -31,6 +31,7 @@ class Admission:
         self.kinds: dict[str, Kind] = {}
         self.continued = Continued(journal, options.each)
         self._versions: Planned | None = None  # a machine that has those of the fleet
+        self._plans: list[Planned] = [log.planned for log in journal.logs.values()]
 
     def open(self, plans: Sequence[Planned]) -> None:
         """Plan the families of every kind among the first machines, and those of the fleet that is continued.
@@ -51,6 +52,14 @@ class Admission:
         self._versions = plans[0]
         for name, planned in leading(everywhere, self._options.each).items():
             self._plan(name, planned, sum(name_of(other, self._options.each) == name for other in plans))
+
+    def shared(self, planned: Planned) -> Planned:
+        """The same, with the families of another machine where they are equal: a plan can have 10,000 of them."""
+        for other in self._plans:
+            if other.families == planned.families and other.identity["selection"] == planned.identity["selection"]:
+                return with_plan_of(planned, other)
+        self._plans.append(planned)
+        return planned
 
     def obstacle(self, planned: Planned) -> str:
         """Why a machine takes no part; empty if it does. The families of a kind that is new are planned."""

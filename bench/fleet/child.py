@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +19,10 @@ from time import monotonic
 
 from torchduet.bench.fleet.messages import LAST, Gone, MessageError, Order, Reply, encode, reply_of
 from torchduet.bench.host.child_processes import describe_exit, last_lines
+from torchduet.bench.host.temporary import RunFolder
 
 COMMAND = (sys.executable, "-m", "torchduet.bench.fleet.node")
+FILES = "files"
 END_SECONDS = 12.0  # after SIGTERM: the process ends by itself within 9.5 s
 
 
@@ -32,18 +34,24 @@ class Child:
 
     Args:
         environment: its variables.
+        files: a folder of which it gets a copy as its working folder; None: that of this process.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        self._log = tempfile.NamedTemporaryFile(prefix="torchduet-node-", suffix=".log")  # noqa: SIM115
-        self._process = subprocess.Popen(
-            COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env=None if environment is None else dict(environment),
-            start_new_session=True,
-        )
+    def __init__(self, environment: Mapping[str, str] | None = None, files: Path | None = None) -> None:
+        self._folder = RunFolder()
+        if files is not None:
+            shutil.copytree(files, self._folder.path / FILES, symlinks=True)
+        self._log = self._folder.path / "output"
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                COMMAND,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                env=None if environment is None else dict(environment),
+                cwd=None if files is None else self._folder.path / FILES,
+                start_new_session=True,
+            )
         self._first, self._lines, self._ended = 0, list[bytes](), False
         self._changed = threading.Condition()
         self._sending = threading.Lock()
@@ -89,7 +97,7 @@ class Child:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-            self._log.close()
+            self._folder.cleanup()
 
     def _read(self) -> None:
         """Keep every reply; at the end say how the process has ended, unless it has said so itself."""
@@ -107,7 +115,7 @@ class Child:
             self._keep(line)
         code = self._process.wait()
         if not isinstance(last, LAST):
-            output = last_lines(Path(self._log.name))
+            output = last_lines(self._log)
             self._add(Gone(why=describe_exit(code) + (f"; its last output: {output}" if output else "")))
         with self._changed:
             self._ended = True

@@ -112,7 +112,7 @@ class Driver:
             case messages.Showing(text=text):
                 member.showing = text
             case messages.Planned():
-                member.planned, member.state = reply, State.DESCRIBED
+                member.planned, member.state = self._admission.shared(reply), State.DESCRIBED
                 if self._gathered:
                     self._admit(member)
             case messages.Problem(text=text):
@@ -142,6 +142,7 @@ class Driver:
     def _ready(self, member: Member, reply: messages.Ready) -> None:
         of_kind = self._admission.kinds[member.kind].families
         member.measured, member.used = [name for name in reply.measured if name in of_kind], reply.used
+        member.visits = not reply.finished
         self._hints += [f"{member.host}: {warning}" for warning in reply.warnings]
         if member.state is State.BEGINNING:  # it was not told to stop meanwhile
             self._queue.joined(member.node, member.kind, self._admission.able(member))

@@ -117,7 +117,10 @@ class FleetJournal:
     def _restore(self, span: Span, entry: Entry) -> None:
         match entry.get("kind"):
             case "log":
-                self.logs[entry["log"]] = Log(entry["log"], msgspec.convert(entry["planned"], Planned))
+                planned = msgspec.convert(entry["planned"], Planned)
+                if (like := entry.get("like")) is not None:
+                    planned = with_plan_of(planned, self.logs[like].planned)
+                self.logs[entry["log"]] = Log(entry["log"], planned)
             case "entry":
                 log = self.logs[entry["log"]]
                 log.spans.append(span)
@@ -136,8 +139,16 @@ class FleetJournal:
     def new_log(self, planned: Planned) -> Log:
         """Begin the log of a machine."""
         log = Log(max(self.logs, default=0) + 1, planned)
+        like = next((other for other in self.logs.values() if other.planned.families is planned.families), None)
         self.logs[log.number] = log
-        self._journal.append({"kind": "log", "log": log.number, "planned": msgspec.to_builtins(planned)})
+        if like is None:
+            self._journal.append({"kind": "log", "log": log.number, "planned": msgspec.to_builtins(planned)})
+        else:
+            own = msgspec.structs.replace(
+                planned, families=[], in_turns=[], identity=planned.identity | {"selection": {}}
+            )
+            about = {"log": log.number, "like": like.number, "planned": msgspec.to_builtins(own)}
+            self._journal.append({"kind": "log", **about})
         return log
 
     def add(self, log: Log, entry: Mapping[str, Any]) -> None:
@@ -173,6 +184,12 @@ class FleetJournal:
     def remove(self) -> None:
         """Close the journal and remove its file, once all results are written."""
         self._journal.remove()
+
+
+def with_plan_of(planned: Planned, other: Planned) -> Planned:
+    """A machine with the plan of another, which stands in the journal once."""
+    identity = planned.identity | {"selection": other.identity["selection"]}
+    return msgspec.structs.replace(planned, families=other.families, in_turns=other.in_turns, identity=identity)
 
 
 def _lines(path: Path) -> Iterator[tuple[Span, Entry | None]]:

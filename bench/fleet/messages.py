@@ -141,10 +141,12 @@ class Ready(Message, frozen=True, kw_only=True, tag="ready"):
     Attributes:
         measured: families of the journal that is continued that need not be measured again.
         used: seconds of the budget that were used until then.
+        finished: whether everything was measured, later visits included.
     """
 
     measured: list[str]
     used: float
+    finished: bool = False
     warnings: list[str]
 
 

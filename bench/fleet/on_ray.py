@@ -7,7 +7,7 @@ actor only passes orders and replies on: a process of its own measures, in which
 from __future__ import annotations
 
 import contextlib
-import os
+import logging
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +21,7 @@ from torchduet.bench.fleet.sent import EXCLUDED
 from torchduet.bench.host.run_lock import GO, REFUSE
 
 LOOK_SECONDS = 2.0  # between two looks at which nodes there are
+RETRY_SECONDS = 0.5  # after a call that did not reach its actor
 UNAVAILABLE_SECONDS = 60.0  # that an actor may not be reached until its node counts as lost
 CONNECT_SECONDS = 10.0
 MAX_STARTS = 3  # of the process on one node
@@ -63,6 +64,7 @@ class RayNodes:
         self._ray = imported()
         self._when_busy = when_busy
         self._nodes: dict[str, _Node] = {}  # by Ray's id
+        self._sends_files = folder is not None
         self._connect(address, package, folder)
         self._starts: dict[str, int] = {}
         self._looked = -LOOK_SECONDS
@@ -151,6 +153,7 @@ class RayNodes:
             )
             .remote()
         )
+        print("START", key[:6], number, is_busy, node["Alive"], file=open("/tmp/fleetx/dbg", "a"))
         host = str(node.get("NodeManagerHostname") or node.get("NodeManagerAddress"))
         self._nodes[key] = _Node(f"{key}/{number}", host, actor)
         if not is_busy or go:
@@ -182,6 +185,7 @@ class RayNodes:
             if now - node.unavailable > UNAVAILABLE_SECONDS:
                 self._lose(node, f"cannot be reached: {_line(error)}")
                 return
+            sleep(RETRY_SECONDS)
         except errors.RuntimeEnvSetupError as error:
             self._lose(node, f"cannot be sent this package: {_line(error)}")
             return
@@ -234,7 +238,7 @@ class RayNodes:
         environment: dict[str, Any] = {"py_modules": [str(package)]}
         if folder is not None:
             environment |= {"working_dir": str(folder), "excludes": list(EXCLUDED)}
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of what it leaves out of the folder
         try:
             self._ray.init(
                 address=address,

@@ -120,7 +120,8 @@ class Measurer:
         self._stop_request.graceful = True
         measured = [family.name for family, _ in progress.finished_families]
         used = progress.spent_before[0] if progress.spent_before else 0.0
-        self._send(Ready(measured=measured, used=used, warnings=list(progress.warnings)))
+        warnings = list(progress.warnings)
+        self._send(Ready(measured=measured, used=used, finished=progress.finished, warnings=warnings))
 
     def _measured(self, order: Measure) -> Measured:
         session, family, whole = self._of_session(), self._families[order.family], True

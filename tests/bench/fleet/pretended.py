@@ -68,7 +68,7 @@ class Machine:
             accelerator=self.accelerator,
             label=f"{self.accelerator} {self.key}",
             versions=dict(self.versions),
-            identity={"machine": {"node": self.host, "key": self.key}},
+            identity={"machine": {"node": self.host, "key": self.key}, "selection": {"cases": list(self.families)}},
             budget=self.budget,
             families=[
                 FamilyPlan(name=name, seconds=seconds, least=self.least, cases={case_of(name)["id"]: case_of(name)})
