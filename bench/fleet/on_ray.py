@@ -151,9 +151,8 @@ class RayNodes:
                 max_concurrency=3,  # a call waits for replies while another sends an order
                 scheduling_strategy=strategy,
             )
-            .remote()
+            .remote(self._sends_files)
         )
-        print("START", key[:6], number, is_busy, node["Alive"], file=open("/tmp/fleetx/dbg", "a"))
         host = str(node.get("NodeManagerHostname") or node.get("NodeManagerAddress"))
         self._nodes[key] = _Node(f"{key}/{number}", host, actor)
         if not is_busy or go:
