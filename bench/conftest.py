@@ -19,6 +19,7 @@ from torchduet.bench.plugin.finish import (
     pytest_terminal_summary,
 )
 from torchduet.bench.plugin.items import measured, pytest_runtest_logreport, pytest_runtest_protocol
+from torchduet.bench.plugin.sharding import pytest_report_collectionfinish
 from torchduet.bench.plugin.start import pytest_addoption, pytest_configure, pytest_report_header
 from torchduet.bench.plugin.together import pytest_cmdline_main, pytest_load_initial_conftests
 
@@ -33,6 +34,7 @@ __all__ = [
     "pytest_generate_tests",
     "pytest_ignore_collect",
     "pytest_load_initial_conftests",
+    "pytest_report_collectionfinish",
     "pytest_report_header",
     "pytest_runtest_logreport",
     "pytest_runtest_protocol",

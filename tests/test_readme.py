@@ -43,6 +43,6 @@ def test_every_option_is_in_the_readmes_table() -> None:
     ours = re.search(r"\ntorchduet:\n(.*?)\n\n", shown, re.S)
     assert ours is not None
     options = re.findall(r"^  (--[a-z-]+)", ours.group(1), re.M)
-    assert len(options) == 37
+    assert len(options) == 39
     for option in options:
         assert re.search(rf"`{option}[ `]", README)

@@ -68,6 +68,7 @@ class DuetMeasuring(Measuring):
 
     def plan(self, selected: Sequence[Case]) -> None:
         """Set the families, from the selected cases alone."""
+        self.settings = self.settings.with_part(self.progress.shard_part)
         self.progress.families = [
             Family(cases=family.reported, reported=family.reported)
             for family in self.settings.selection.families(selected)

@@ -157,11 +157,14 @@ class Budget:
         spare = max(0.0, self._seconds - sum(self._minimum(other) for other in self._families))
         return self._long_calls(family) + MIN_SECONDS + self._beyond_minimum(family, self._per_case(spare))
 
-    def guessed(self, family: Family) -> tuple[float, float]:
-        """Seconds that a family takes at least, and with its share of the budget; before anything was measured."""
-        least = self._minimum(family)
-        spare = max(0.0, self._seconds - sum(self._minimum(other) for other in self._families))
-        return least, least + self._beyond_minimum(family, self._per_case(spare))
+    def guess(self, family: Family) -> float:
+        """The seconds that all visits to a family take, their first calls included, before anything is measured."""
+        spare = max(0.0, self._seconds - math.fsum(map(self._minimum, self._families)))
+        return self._minimum(family) + self._beyond_minimum(family, self._per_case(spare))
+
+    def least(self, family: Family) -> float:
+        """The seconds that a family takes at least, as far as is known so far."""
+        return self._minimum(family)
 
     def _minimum(self, family: Family) -> float:
         return self._fixed(family) + self._long_calls(family) + MIN_SECONDS

@@ -45,6 +45,18 @@ VALUES: tuple[tuple[str, str, str], ...] = (
         + ")",
     ),
     (
+        "--shard",
+        "K/N",
+        "measure the K-th of N shards, of whole families that take about equally long, the same on every machine; "
+        "auto: K and N from the variables of GitLab, Kubernetes, Slurm arrays and others, or from "
+        "TORCHDUET_SHARD_INDEX (from 0) and TORCHDUET_SHARD_TOTAL (default: the whole suite)",
+    ),
+    (
+        "--shard-by",
+        "FILE",
+        "an earlier run, whole or merged, by whose seconds per family --shard balances (default: the plan's guess)",
+    ),
+    (
         "--profile-with",
         "LIST",
         f"what --profile records in addition to operators, shapes and memory: {', '.join(PROFILE_EXTRAS)} "

@@ -13,6 +13,8 @@ from torchduet.bench.cases.option_values import OptionError, parse_list
 from torchduet.bench.host.gpu_clocks.locking import BASE, OPTION, Frequency
 from torchduet.bench.plan.budget import TIER_BUDGET
 from torchduet.bench.plan.case_globs import check_globs
+from torchduet.bench.plan.shard_variables import shard_of_environment
+from torchduet.bench.plan.shards import AUTO, Shard, parse_shard
 from torchduet.suites.workload import TIERS
 
 __all__ = ["PROFILE_EXTRAS", "OptionError", "Options", "parse", "parse_duration", "parse_profile"]
@@ -52,6 +54,8 @@ class Options:
     self_check: bool = False
     slowdowns: tuple[float, ...] = SLOWDOWNS
     cases: tuple[str, ...] = ()
+    shard: Shard | None = None
+    shard_by: str | None = None
 
 
 def parse_duration(option: str, text: str) -> float:
@@ -161,6 +165,8 @@ def parse(
     lock_clocks: str | None = None,
     aa: bool = False,
     slowdowns: str | None = None,
+    shard: str | None = None,
+    shard_by: str | None = None,
     **asked: str | None,
 ) -> Options:
     """All options; ``asked`` are the values of the knobs' options, by the knobs' names.
@@ -172,6 +178,8 @@ def parse(
         raise OptionError(f"--tier {tier!r}: choose from {', '.join(TIERS)}")
     if slowdowns is not None and not aa:
         raise OptionError("--slowdowns sets by how much --aa slows copies down: give --aa, too")
+    if shard_by is not None and shard is None:
+        raise OptionError("--shard-by says how long families take where --shard K/N cuts the suite: give --shard, too")
     for name, value in (
         ("--profile-with", profile_with),
         ("--trace-dir", trace_dir),
@@ -204,4 +212,6 @@ def parse(
         self_check=aa,
         slowdowns=parse_slowdowns(slowdowns),
         cases=check_globs(case),
+        shard=None if shard is None else shard_of_environment() if shard.strip() == AUTO else parse_shard(shard),
+        shard_by=shard_by,
     )

@@ -48,6 +48,22 @@ class Selection:
             cases += [(suite, case) for case in selected]
         return cases
 
+    def declared(self, source: str, devices: Sequence[str]) -> list[tuple[Suite, Case, Case]]:
+        """Every case of a suite that the options select on a machine with these devices, and its reference.
+
+        The same on every machine, but for numbers of workers that follow its cores: whether this machine can run a
+        case is not asked.
+        """
+        cases = []
+        for suite in load(source):
+            selected = self._declared(source, suite, self.options.tier, devices)
+            if self.claims_only:
+                everything = self._declared(source, suite, "full", devices)
+                wanted = needed(everything, selected)
+                selected = {case: reference for case, reference in everything.items() if case in wanted}
+            cases += [(suite, case, reference) for case, reference in selected.items()]
+        return cases
+
     def tier_with(self, glob: str) -> str | None:
         """The first tier above the run's that has a case whose id matches a glob; None if none has."""
         sources = names() if self.options.suites is None else self.options.suites
@@ -66,9 +82,12 @@ class Selection:
         """Case → its family's reference, of the cases that can run here or were asked for by name."""
         return {
             case: reference
-            for case, reference in cases_of(source, suite, tier=tier, devices=self.devices(), asked=self.options.asked)
+            for case, reference in self._declared(source, suite, tier, self.devices()).items()
             if (obstacle := unavailable(self.machine, case)) is None or obstacle.knob in self.options.asked
         }
+
+    def _declared(self, source: str, suite: Suite, tier: str, devices: Sequence[str]) -> dict[Case, Case]:
+        return dict(cases_of(source, suite, tier=tier, devices=devices, asked=self.options.asked))
 
 
 def unused(asked: Asked, cases: Sequence[Case]) -> list[str]:

@@ -12,7 +12,7 @@ from torchduet.bench.duet import against
 from torchduet.bench.plan import case_globs, claim_selection
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plan.selection import unused
-from torchduet.bench.plugin import gpu_clocks, gpus, output, pytest_benchmark_adapter
+from torchduet.bench.plugin import gpu_clocks, gpus, output, pytest_benchmark_adapter, sharding
 from torchduet.bench.plugin.run_command import BENCH
 from torchduet.bench.plugin.stash import CASE, CASES, DUET, SELECTED, SESSION, json_path
 from torchduet.bench.record.knobs import NAMES
@@ -44,11 +44,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One item per case."""
     if "measured" not in metafunc.fixturenames:
         return
-    session = metafunc.config.stash[SESSION]
     many_suites = metafunc.function.__name__ == "test_user"
     values = []
     for source in _source(metafunc.function.__name__, metafunc.config):
-        for suite, case in session.settings.selection.cases(source):
+        for suite, case in sharding.candidates(metafunc.config, source):
             params = (suite.name, *case.params().values())
             metafunc.config.stash[CASES][params] = case
             marks = [pytest.mark.claims] if claim_selection.decides(case) else []
@@ -77,13 +76,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             families.setdefault(item.nodeid, []).append(item)
     items[:] = [item for members in families.values() for item in members]
     session = config.stash[SESSION]
-    deselected = without_cases + _left_out_by_id(items, session.settings) + _left_out_by_change(items, config)
+    deselected = without_cases + _left_out_by_id(items, session.settings)
+    of_all_shards = _of_other_tiers(items, session.settings)
+    of_all_shards += unused(session.settings.options.asked, [item.stash[CASE] for item in items if CASE in item.stash])
+    deselected += sharding.leave_out(items, config) + _left_out_by_change(items, config)
+    session.progress.hints += of_all_shards
     if deselected:
         config.hook.pytest_deselected(items=deselected)
-    session.progress.hints += _of_other_tiers(items, session.settings)
-    session.progress.hints += unused(
-        session.settings.options.asked, [item.stash[CASE] for item in items if CASE in item.stash]
-    )
     config.stash[SELECTED] = True
 
 
@@ -153,8 +152,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     run.measuring.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
     if run.progress.families:
         with _usage_errors():
-            check_what(run.settings.options.profile, run.settings.profiling, run.progress.families)
-            check_selection(run.settings.options.warm_start, run.progress.families)
+            cases = sharding.selected_ids(session.config)
+            check_what(run.settings.options.profile, run.settings.profiling, cases)
+            check_selection(run.settings.options.warm_start, cases)
     resumes = bool(session.config.getoption("resume"))
     if resumes:  # a journal that does not fit is no reason to wait for a GPU
         output.begin(session.config, run, json_path(session.config))

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from torchduet.bench.duet import against
-from torchduet.bench.plugin import closing, output, pytest_benchmark_adapter
+from torchduet.bench.plugin import closing, output, pytest_benchmark_adapter, sharding
 from torchduet.bench.plugin.stash import DUET, SESSION, json_path
 from torchduet.bench.record.contract import readable_record, readable_run
 from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.schema import KEY, NotMeasured, Record
 from torchduet.bench.record.schema_check import ContractError
 from torchduet.bench.record.strict_json import strict
-from torchduet.bench.run.session import samples
+from torchduet.bench.run.session import Session, samples
+
+NO_CASES = pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -31,7 +33,20 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
 
     pytest_benchmark_adapter.refresh(session.config._benchmarksession.benchmarks, of)  # type: ignore[attr-defined]
     yield
+    _complete_shard(session, run)
     output.exit_code(session, run, against.exit_code(session.config.stash[DUET], run))
+
+
+def _complete_shard(session: pytest.Session, run: Session) -> None:
+    """A shard without cases ends well, as do other shards of the same suite, and has a file."""
+    config = session.config
+    if not sharding.is_part(config) or session.exitstatus not in (pytest.ExitCode.OK, NO_CASES):
+        return
+    session.exitstatus = pytest.ExitCode.OK
+    path, settings = json_path(config), run.settings
+    written = config._benchmarksession.benchmarks or settings.selecting_only or settings.check_only  # type: ignore[attr-defined]
+    if path is not None and not written and not run.stop_request.received():
+        output.save_without_cases(config, run, path)
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:

@@ -157,6 +157,23 @@ def closing(session: Session, run: Path | None) -> list[str]:
     return lines
 
 
+def save_without_cases(config: pytest.Config, session: Session, run: Path) -> None:
+    """Write the file of a shard that has measured nothing; pytest-benchmark writes none without a benchmark.
+
+    The file says that the shard was not forgotten: merging names shards that are missing.
+    """
+    benchmarks: Any = config._benchmarksession  # type: ignore[attr-defined]
+    machine_info = benchmarks.get_machine_info()
+    commit_info = config.hook.pytest_benchmark_generate_commit_info(config=config)
+    config.hook.pytest_benchmark_update_commit_info(config=config, commit_info=commit_info)
+    about = {"config": config, "benchmarks": []}
+    output = config.hook.pytest_benchmark_generate_json(
+        **about, include_data=True, machine_info=machine_info, commit_info=commit_info
+    )
+    config.hook.pytest_benchmark_update_json(**about, output_json=output)
+    _save(config, session, run, output)
+
+
 def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> None:
     """Write the JSON; pytest-benchmark's own function would empty the file first, and put each number on a line."""
     if session.stop_request.immediate:

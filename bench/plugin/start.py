@@ -17,7 +17,7 @@ from torchduet.bench.host.system_limits import limits
 from torchduet.bench.plan import claim_selection, cli, preflight
 from torchduet.bench.plan.case_globs import check_keywords
 from torchduet.bench.plan.options import OptionError
-from torchduet.bench.plugin import given, gpu_clocks, output
+from torchduet.bench.plugin import given, gpu_clocks, output, sharding
 from torchduet.bench.plugin.run_command import BENCH
 from torchduet.bench.plugin.stash import CASES, DUET, LEADER, SESSION, json_path
 from torchduet.bench.run.measuring import Measuring
@@ -89,6 +89,7 @@ def _start(config: pytest.Config, stop_request: StopRequest) -> None:
         silent = options.hang_seconds or silent_seconds(options.budget_seconds)
         files, import_warnings = import_suites(options.suites or (), silent)
         data = preflight.check_data(options.data)
+        config.stash[sharding.SHARDING] = sharding.begin(options, json_path(config))
         preflight.check_output(json_path(config), selecting_only=config.option.collectonly)
         profiling = None if config.option.collectonly else profiling_of(options, json_path(config))
         output.check(config, json_path(config))
@@ -184,9 +185,11 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     machine, options = settings.machine, settings.options
     hardware = f"{machine.cpu}, {machine.cores} core{'s' if machine.cores != 1 else ''}"
     hardware += "".join(f", {name}" for name in machine.accelerator_names())
+    whole = "" if options.shard is None or options.budget_given else "its part of "
+    shard = "" if options.shard is None else f"shard {options.shard}, "
     lines = [
-        f"torchduet: tier {options.tier}, {settings.threads} thread{'s' if settings.threads != 1 else ''}, "
-        f"budget {options.budget_seconds:.0f} s · torch {machine.torch} · {hardware}"
+        f"torchduet: tier {options.tier}, {shard}{settings.threads} thread{'s' if settings.threads != 1 else ''}, "
+        f"budget {whole}{options.budget_seconds:.0f} s · torch {machine.torch} · {hardware}"
     ]
     if json_path(config) is None and not settings.selecting_only and not settings.check_only:
         lines.append("torchduet: no report can be rendered: that needs --benchmark-json run.json")

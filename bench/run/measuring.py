@@ -83,6 +83,7 @@ class Measuring:
 
     def plan(self, selected: Sequence[Case]) -> None:
         """Set the families and the budget; called once, after pytest's selection."""
+        self.settings = self.settings.with_part(self.progress.shard_part)
         options = self.settings.options
         families = self.settings.selection.families(selected)
         if options.self_check:
@@ -92,7 +93,7 @@ class Measuring:
         if options.energy and not options.budget_given:
             cases = sum(len(family.cases) for family in families)
             options = replace(options, budget_seconds=options.budget_seconds + ENERGY_SECONDS * cases)
-        self.settings = replace(self.settings, options=options)
+        self.settings = self.settings.with_options(options)
         self.progress.families = families
         self.monitor.piloted = machine_facts.gpus_of(self.settings.machine, families)
         if families and not self.settings.selecting_only:

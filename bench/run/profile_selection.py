@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -90,16 +90,19 @@ def matching(what: str, records: Mapping[Case, Record]) -> list[Case]:
     return [case for case in records if case_globs.matches(what, case.id)]
 
 
-def check_what(what: str | None, profiling: Profiling | None, families: Sequence[Family]) -> None:
+def check_what(what: str | None, profiling: Profiling | None, cases: Collection[str]) -> None:
     """Check before measuring that ``--profile`` selects a case; else the folder for its traces is removed.
 
+    Args:
+        cases: the ids of the selected cases, of all shards.
+
     Raises:
-        OptionError: a glob matches none of the families' cases.
+        OptionError: a glob matches none of them.
     """
     if what is None or what == ALL or what.startswith(SLOWEST):
         return
     try:
-        case_globs.check("--profile", what, [case.id for family in families for case in family.reported])
+        case_globs.check("--profile", what, cases)
     except OptionError:
         if profiling is not None:
             with contextlib.suppress(OSError):  # it has traces of an earlier run

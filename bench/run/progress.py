@@ -40,6 +40,8 @@ class Progress:
         stopped: why the run ends early, "" while it does not.
         killed_before: names of the families of which a process was killed before the run was resumed.
         deaths: workloads in a row whose workers gave no answer.
+        shard_plan: what the run's shard was cut from, as a digest; empty without ``--shard``.
+        shard_part: the part of a tier's default budget that the shard gets.
     """
 
     warnings: list[str] = field(default_factory=list)
@@ -62,6 +64,8 @@ class Progress:
     stopped: str = ""
     killed_before: frozenset[str] = frozenset()
     deaths: list[str] = field(default_factory=list)
+    shard_plan: str = ""
+    shard_part: float = 1.0
 
     @property
     def measured(self) -> int:

@@ -107,11 +107,14 @@ def identity(measuring: Measuring) -> dict[str, dict[str, Any]]:
     How the cases were selected (``-k``, ``--case``) need not be: the cases themselves are compared.
     """
     settings = measuring.settings
-    options = asdict(replace(settings.options, hang_seconds=None)) | {
+    options = asdict(replace(settings.options, hang_seconds=None, shard=None)) | {
         "threads": settings.threads,
         "claims_only": settings.claims_only,
+        "shard": None if settings.options.shard is None else str(settings.options.shard),
+        "shard_plan": measuring.progress.shard_plan or None,
     }
-    del options["cases"]
+    for name in ("cases", "shard_by"):  # the plan and the selection say what became of them
+        del options[name]
     options |= options.pop("asked")
     machine = settings.machine.facts() | {"node": platform.node()}
     machine |= {name: uuid for name, uuid in settings.machine.uuids().items() if name == numbered(name)}

@@ -35,6 +35,7 @@ def facts_of(measuring: Measuring, *, gpus: Sequence[GpuRecord] = (), noise: Noi
             "suite": ",".join(options.suites) if options.suites else None,
             "data": settings.data,
             **({} if options.data is None else {"data_source": options.data}),
+            **({} if options.shard is None else {"shard": str(options.shard), "shard_plan": progress.shard_plan}),
             "cache": "cold" if options.cold else None,
             **{
                 knob.name: ",".join(map(str, asked)) if (asked := options.asked.get(knob.name)) else None

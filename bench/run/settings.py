@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from torchduet.bench.host.machine import Machine
@@ -36,6 +36,18 @@ class Settings:
     def threads(self) -> int:
         """Intra-op threads of the workers."""
         return self.options.threads or cores()
+
+    def with_options(self, options: Options) -> Settings:
+        """The same with another budget; what was selected stays."""
+        settings = replace(self, options=options)
+        settings.__dict__["selection"] = self.selection
+        return settings
+
+    def with_part(self, part: float) -> Settings:
+        """The settings of a shard: its part of a tier's default budget. One that was asked for is the shard's own."""
+        if part == 1 or self.options.budget_given:
+            return self
+        return self.with_options(replace(self.options, budget_seconds=part * self.options.budget_seconds))
 
     @cached_property
     def selection(self) -> Selection:

@@ -7,7 +7,7 @@ forked from an interpreter that has imported PyTorch and its compiler and has co
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
@@ -44,14 +44,17 @@ def _by_itself(options: Options) -> bool:
     return options.tier != "quick" and not asked
 
 
-def check_selection(what: str | None, families: Sequence[Family]) -> None:
+def check_selection(what: str | None, cases: Collection[str]) -> None:
     """Check before measuring that ``--warm-start`` selects a case.
 
+    Args:
+        cases: the ids of the selected cases, of all shards.
+
     Raises:
-        OptionError: a glob matches none of the families' cases.
+        OptionError: a glob matches none of them.
     """
     if what is not None and what not in (ALL, NO_CASE) and not what.startswith(SLOWEST):
-        case_globs.check("--warm-start", what, [case.id for family in families for case in family.reported])
+        case_globs.check("--warm-start", what, cases)
 
 
 def selected(options: Options, families: Sequence[Family], records: Mapping[Case, Record]) -> list[tuple[Family, Case]]:

@@ -232,6 +232,7 @@ def test_a_journal_that_does_not_fit_is_found_before_a_gpu_is_waited_for(monkeyp
     monkeypatch.setattr(collection.gpu_clocks, "lock_clocks", lambda *_: order.append("lock"))
     monkeypatch.setattr(collection.output, "begin", lambda *_: order.append("journal"))
     monkeypatch.setattr(collection, "check_what", lambda *_: None)
+    monkeypatch.setattr(collection.sharding, "selected_ids", lambda _: [])
     monkeypatch.setattr(collection, "json_path", lambda _: None)
     for resumes, expected in ((True, ["journal", "wait", "lock"]), (False, ["wait", "lock", "journal"])):
         stash = pytest.Stash()

@@ -39,7 +39,7 @@ def planned(prepared: Prepared) -> Planned:
         identity=identity(measuring),
         budget=settings.options.budget_seconds,
         families=[_plan(family, budget) for family in families],
-        in_turns=[family.name for family in in_turns(families, lambda family: budget.guessed(family)[0])],
+        in_turns=[family.name for family in in_turns(families, budget.least)],
         unmatched=list(prepared.unmatched),
     )
 
@@ -61,6 +61,5 @@ def versions(measuring: Measuring) -> dict[str, str]:
 
 
 def _plan(family: Family, budget: Budget) -> FamilyPlan:
-    least, seconds = budget.guessed(family)
     cases = {case.id: dict(case.record(reference=False)) for case in family.reported}
-    return FamilyPlan(name=family.name, seconds=seconds, least=least, cases=cases)
+    return FamilyPlan(name=family.name, seconds=budget.guess(family), least=budget.least(family), cases=cases)
