@@ -20,6 +20,8 @@ NOT_TAKEN = (
     "--calls",
     "--aa",
     "--slowdowns",
+    "--shard",  # machines share the suite in a better way
+    "--shard-by",
 )
 WAIT = "10m"
 RESUME = "continue a fleet that ended early, from the journal in its folder, without measuring again what it measured"

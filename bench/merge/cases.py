@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from statistics import median
 from typing import Any, cast
 
@@ -23,7 +24,6 @@ from torchduet.bench.record.schema import (
 )
 
 CHECKED = ("values", "shapes", "nothing")  # what a check compared, the most first
-LISTS = ("visit_ratios", "visit_errors")
 Compared = Mapping[str, Any]  # a speed-up, the device's part of one, or a trial
 
 
@@ -64,14 +64,14 @@ def united(records: Sequence[Record], parts: Sequence[PartRecord]) -> Record:
         **first,
         "parts": sorted({part for record in records for part in record["parts"]}),
         "timing": _timing([record["timing"] for record in records]),
-        "speedups": _speedups([record["speedups"] for record in records]),
+        "speedups": _speedups(records),
         "check": max((record["check"] for record in records), key=_inexact),
         "cost": next((record["cost"] for record in records if record["cost"]), first["cost"]),
         "notes": list(dict.fromkeys(note for record in records for note in record["notes"])),
         **_first_call(records),
     }
     if any("trials" in record for record in records):
-        new["trials"] = _trials([record["trials"] for record in records if "trials" in record])
+        new["trials"] = _trials([record for record in records if "trials" in record])
     if any("meters" in record for record in records):
         new["meters"] = _meters([record["meters"] for record in records if "meters" in record])
     for key in ("operators", "peak_bytes", "reserved_bytes", "context_bytes"):
@@ -172,34 +172,50 @@ def _timing(timings: Sequence[TimingRecord]) -> TimingRecord:
     return new
 
 
-def _speedups(of_parts: Sequence[Sequence[SpeedupRecord]]) -> list[SpeedupRecord]:
+def _speedups(records: Sequence[Record]) -> list[SpeedupRecord]:
     """Each comparison with the ratios of all its visits."""
-    found: dict[tuple[str, str], list[Compared]] = {}
-    for speedups in of_parts:
-        for speedup in speedups:
-            found.setdefault((speedup["knob"], speedup["against"]), []).append(speedup)
+    found: dict[tuple[str, str], list[tuple[Compared, Record]]] = {}
+    for record in records:
+        for speedup in record["speedups"]:
+            found.setdefault((speedup["knob"], speedup["against"]), []).append((speedup, record))
     return [cast(SpeedupRecord, _compared(compared)) for compared in found.values()]
 
 
-def _compared(parts: Sequence[Compared]) -> dict[str, Any]:
-    """One comparison of those of several parts."""
-    whole = [_with_ratios(part) for part in parts]
-    new = {**whole[0], "placements": sum(part["placements"] for part in whole)}
-    new |= {key: [value for part in whole for value in part[key]] for key in LISTS}
-    if of_device := [part["device_speedup"] for part in parts if "device_speedup" in part]:
+def _compared(of_records: Sequence[tuple[Compared, Record]]) -> dict[str, Any]:
+    """One comparison of those of several records; its ratios come in the order of the visits."""
+    ratios = sorted((item for compared, record in of_records for item in _by_part(compared, record)), key=itemgetter(0))
+    new = {
+        **of_records[0][0],
+        "placements": sum(compared["placements"] for compared, _ in of_records),
+        "visit_ratios": [ratio for _, ratio, _ in ratios],
+        "visit_errors": [error for _, _, error in ratios],
+    }
+    of_device = [
+        (compared["device_speedup"], record) for compared, record in of_records if "device_speedup" in compared
+    ]
+    if of_device:
         new["device_speedup"] = _compared(of_device)
     return new
 
 
-def _trials(of_parts: Sequence[Sequence[TrialRecord]]) -> list[TrialRecord]:
+def _by_part(compared: Compared, record: Record) -> list[tuple[int, float, float | None]]:
+    """The part of each ratio, the ratio and its error. Where visits lack one, all count as of the first part."""
+    whole = _with_ratios(compared)
+    parts = [visit.get("part", 0) for visit in record["timing"]["visits"]]
+    if len(parts) != len(whole["visit_ratios"]):
+        parts = [record["parts"][0]] * len(whole["visit_ratios"])
+    return list(zip(parts, whole["visit_ratios"], whole["visit_errors"], strict=True))
+
+
+def _trials(records: Sequence[Record]) -> list[TrialRecord]:
     """Each copy with the ratios of all its visits; copies are paired by their slow-downs, in order."""
-    found: dict[tuple[float, int], list[Compared]] = {}
-    for trials in of_parts:
-        slowdowns = [trial["slowdown"] for trial in trials]
-        for at, trial in enumerate(trials):
-            found.setdefault((trial["slowdown"], slowdowns[:at].count(trial["slowdown"])), []).append(trial)
+    found: dict[tuple[float, int], list[tuple[Compared, Record]]] = {}
+    for record in records:
+        slowdowns = [trial["slowdown"] for trial in record["trials"]]
+        for at, trial in enumerate(record["trials"]):
+            found.setdefault((trial["slowdown"], slowdowns[:at].count(trial["slowdown"])), []).append((trial, record))
     return [
-        cast(TrialRecord, {**_compared(trials), "seconds": sum(trial["seconds"] for trial in trials)})
+        cast(TrialRecord, {**_compared(trials), "seconds": sum(trial["seconds"] for trial, _ in trials)})
         for trials in found.values()
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
-from torchduet.bench.merge.sources import SHARD, SHARD_PLAN, Source
+from torchduet.bench.merge.sources import Source
 from torchduet.bench.record.machines.facts import (
     KINDS,
     MACHINE,
@@ -17,6 +17,8 @@ from torchduet.bench.record.machines.facts import (
     name_of,
 )
 from torchduet.bench.record.machines.key import identity
+from torchduet.bench.record.machines.parts import SHARD, SHARD_PLAN
+from torchduet.bench.record.schema import PartRecord
 
 MAX_NAMED = 3
 EVERYWHERE = ("Torchduet",)  # versions that are the same on machines of all kinds
@@ -52,7 +54,7 @@ def conflicts(sources: Sequence[Source]) -> list[str]:
         for fact in OF_ONE_KIND:
             values = [(of.name, facts_of(of.about).get(fact)) for of in same]
             if fact != "torch" or len({_public(value) for _, value in values}) == 1:
-                found += _differing(name_of(fact), values, str)
+                found += _differing(name_of(fact), values, lambda value, fact=fact: _in_words(fact, value))
         found += _differing("shards", _plans(same), str)
     return list(dict.fromkeys(found))
 
@@ -60,11 +62,9 @@ def conflicts(sources: Sequence[Source]) -> list[str]:
 def missing_shards(sources: Sequence[Source]) -> dict[tuple[int, str], list[int]]:
     """(number of shards, plan) → the shards that no machine has measured, if any are missing."""
     seen: dict[tuple[int, str], set[int]] = {}
-    for source in sources:
-        for part in source.parts:
-            if (shard := shard_of(part.get("shard"))) is not None:
-                number, of = shard
-                seen.setdefault((of, _plan(part["options"])), set()).add(number)
+    for part in (part for source in sources for part in source.parts):
+        if (plan := plan_of(part)) is not None and (shard := shard_of(part.get("shard"))) is not None:
+            seen.setdefault(plan, set()).add(shard[0])
     missing = {plan: sorted({*range(1, plan[0] + 1)} - numbers) for plan, numbers in seen.items()}
     return {plan: numbers for plan, numbers in missing.items() if numbers}
 
@@ -74,6 +74,12 @@ def missing_in_words(number: int, missing: Sequence[int]) -> str:
     if len(missing) == 1:
         return f"shard {missing[0]} of {number} is missing"
     return f"shards {', '.join(map(str, missing[:-1]))} and {missing[-1]} of {number} are missing"
+
+
+def plan_of(part: PartRecord) -> tuple[int, str] | None:
+    """Into how many shards the suite of a part was cut, and the digest of what was cut; None for a run that is none."""
+    shard, plan = shard_of(part.get("shard")), part["options"].get(SHARD_PLAN)
+    return None if shard is None else (shard[1], plan if isinstance(plan, str) else "")
 
 
 def shard_of(text: object) -> tuple[int, int] | None:
@@ -121,16 +127,11 @@ def _groups(sources: Sequence[Source], by: Callable[[Source], Hashable]) -> list
 def _plans(sources: Sequence[Source]) -> list[tuple[str, Hashable]]:
     """What each document with shards was cut into; those without any are left out."""
     return [
-        (source.name, f"of {shard[1]}{f' (plan {plan})' if (plan := _plan(part['options'])) else ''}")
+        (source.name, f"of {plan[0]}{f' (plan {plan[1]})' if plan[1] else ''}")
         for source in sources
         for part in source.parts
-        if (shard := shard_of(part.get("shard"))) is not None
+        if (plan := plan_of(part)) is not None
     ]
-
-
-def _plan(options: Mapping[str, Fact]) -> str:
-    plan = options.get(SHARD_PLAN)
-    return plan if isinstance(plan, str) else ""
 
 
 def _differing(what: str, values: Sequence[tuple[str, Hashable]], said: Callable[[Hashable], str]) -> Iterator[str]:

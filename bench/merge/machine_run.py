@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from torchduet.bench.merge.cases import unjudged, with_verdicts_as_withheld
-from torchduet.bench.merge.conflicts import missing_in_words, shard_of
+from torchduet.bench.merge.conflicts import missing_in_words, plan_of
 from torchduet.bench.merge.outcomes import FAILED_ELSEWHERE, Outcomes, outcomes_of
 from torchduet.bench.merge.run_parts import (
     FIGURES_OF_MACHINE,
@@ -19,8 +19,9 @@ from torchduet.bench.merge.run_parts import (
     sums,
     union,
 )
-from torchduet.bench.merge.sources import SHARD, Source, in_order, label_of
+from torchduet.bench.merge.sources import Source, in_order
 from torchduet.bench.noise.grades import MIN_SHARE
+from torchduet.bench.record.machines.parts import SHARD, label_of
 from torchduet.bench.record.moderation import Prior
 from torchduet.bench.record.schema import (
     GRADES,
@@ -31,13 +32,15 @@ from torchduet.bench.record.schema import (
     PriorOf,
     PriorRecord,
     Record,
-    ResumedRecord,
     RunRecord,
+    SelfCheckRecord,
     VisitsRecord,
 )
 from torchduet.bench.record.visits.intervals import judged, priors_of
+from torchduet.bench.run.aa_summary import summary
 from torchduet.bench.run.machine_prior import combined
 
+BUDGET = "budget_seconds"
 MAX_NAMED = 3  # parts, in a warning
 Missing = Mapping[tuple[int, str], Sequence[int]]
 
@@ -66,13 +69,26 @@ def whole_of(sources: Sequence[Source], missing: Missing) -> Whole:
     if len(sources) > 1:
         about |= _together(sources, parts)
     about["warnings"] = [*about["warnings"], *_own_warnings(parts, records, missing)]
+    if len(sources) > 1 and any("trials" in record for record in records.values()):
+        about["self_check"] = _self_check(about, records)
     about |= {"visits": visits, "missing_shards": _missing(parts, missing)}
-    if not outcomes.unreached:
+    if len(parts) > 1 and not outcomes.unreached:  # the parts that ended early say so
         about["stopped"] = ""
     for key in ("stopped", "missing_shards", "visits", "resumed", "passing", "noise", "gpus", *FIGURES_OF_MACHINE):
         if not about.get(key):
             about.pop(key, None)
     return Whole(records, cast(RunRecord, about))
+
+
+def _self_check(about: Mapping[str, Any], records: Mapping[str, Record]) -> SelfCheckRecord:
+    """The figures of ``--aa``, over the copies of all parts."""
+    threads = about["options"].get("threads")
+    return summary(
+        [*records.values()],
+        measured=about["started"],
+        machine=about["machine"],
+        threads=threads if isinstance(threads, int) else 0,
+    )
 
 
 def _judged(records: Mapping[str, Record], machine: Mapping[PriorOf, Prior]) -> tuple[dict[str, Record], Any]:
@@ -109,6 +125,8 @@ def _of_parts(parts: Sequence[PartRecord]) -> dict[str, Any]:
     given = options([part["options"] for part in parts])
     if several:
         given.pop(SHARD, None)
+        if budgets := [seconds for part in parts if isinstance(seconds := part["options"].get(BUDGET), int | float)]:
+            given[BUDGET] = max(budgets)  # of a run: what to multiply for narrower intervals
     stopped = [
         f"{label_of(part)} ended early: {part['stopped']}" if several else part["stopped"]
         for part in parts
@@ -146,17 +164,12 @@ def _together(sources: Sequence[Source], parts: Sequence[PartRecord]) -> dict[st
         for run, moved in zip(runs, later, strict=True)
         for pilot in run.get("pilots", [])
     ]
-    resumed = [
-        cast(ResumedRecord, {**again, "at": moved(again["at"])})
-        for run, moved in zip(runs, later, strict=True)
-        for again in run.get("resumed", [])
-    ]
     return {
         "unavailable": union(entry for run in runs for entry in run["unavailable"]),
         "passing": passing([run["passing"] for run in runs if "passing" in run]),
         "ceilings": ceilings(ceiling for run in runs for ceiling in run.get("ceilings", [])),
         "pilots": sorted(pilots, key=lambda pilot: pilot["at"]),
-        "resumed": sorted(resumed, key=lambda again: again["at"]),
+        "resumed": [again for run in runs for again in run.get("resumed", [])],  # moments of their own runs
         "gpus": gpus([(run.get("gpus", []), moved) for run, moved in zip(runs, later, strict=True)]),
         **{key: _last(runs, key) for key in FIGURES_OF_MACHINE},
     }
@@ -212,12 +225,12 @@ def _noise(parts: Sequence[PartRecord]) -> NoiseRecord | None:
 
 def _missing(parts: Sequence[PartRecord], missing: Missing) -> list[str]:
     """The missing shards of the plans that this machine has a part of: ``3/8``."""
-    plans = {(shard[1], part["options"].get("shard_plan") or "") for part in parts if (shard := _shard(part))}
-    return [f"{shard}/{plan[0]}" for plan, shards in missing.items() if plan in plans for shard in shards]
-
-
-def _shard(part: PartRecord) -> tuple[int, int] | None:
-    return shard_of(part.get("shard"))
+    return [
+        f"{shard}/{plan[0]}"
+        for plan, shards in missing.items()
+        if any(plan_of(part) == plan for part in parts)
+        for shard in shards
+    ]
 
 
 def _own_warnings(parts: Sequence[PartRecord], records: Mapping[str, Record], missing: Missing) -> list[str]:
@@ -225,10 +238,7 @@ def _own_warnings(parts: Sequence[PartRecord], records: Mapping[str, Record], mi
     lines = [
         f"{missing_in_words(number, shards)}: their cases were not measured"
         for (number, plan), shards in missing.items()
-        if any(
-            (shard := _shard(part)) and (shard[1], part["options"].get("shard_plan") or "") == (number, plan)
-            for part in parts
-        )
+        if any(plan_of(part) == (number, plan) for part in parts)
     ]
     if len(parts) > 1 and any(part["commit"].endswith("-dirty") for part in parts):
         lines.append("files differed from the commit in parts of this run; whether they were the same is not known")

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torchduet.bench.merge.cases import placed, united
-from torchduet.bench.merge.sources import Source, label_of
+from torchduet.bench.merge.sources import Source
+from torchduet.bench.record.machines.parts import label_of
 from torchduet.bench.record.schema import NotMeasured, PartRecord, Record
 
 WRONG = ("its result ", "it returned ")  # begin the reason, after the case's id, of a result that failed its check
@@ -55,6 +56,8 @@ def outcomes_of(sources: Sequence[Source], parts: Sequence[PartRecord]) -> Outco
         parts: of the merged run, in their order.
     """
     at = {part["digest"]: index for index, part in enumerate(parts)}
+    order = dict.fromkeys(case for source in sources for case in source.benchmarks)
+    sources = sorted(sources, key=lambda source: min(at[part["digest"]] for part in source.parts))
     cases: dict[str, _Case] = {}
     for source in sources:
         for case in source.benchmarks:
@@ -76,7 +79,7 @@ def outcomes_of(sources: Sequence[Source], parts: Sequence[PartRecord]) -> Outco
     }
     known = {*records, *failed}
     return Outcomes(
-        _families_together(records),
+        _families_together({name: records[name] for name in order if name in records}),
         list(failed.values()),
         [case.skipped[0] for name, case in cases.items() if case.skipped and name not in known],
         list(

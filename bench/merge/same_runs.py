@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from torchduet.bench.merge.sources import Source, label_of
+from torchduet.bench.merge.sources import Source
+from torchduet.bench.record.machines.parts import label_of
 from torchduet.bench.record.schema import PartRecord
 
 
@@ -40,14 +41,14 @@ def distinct(sources: Sequence[Source]) -> Distinct:
             if part["digest"] in own
         ]
         kept.append(source)
-    for earlier, later in _states(kept):
-        if len(earlier.parts) == 1 and _extends(later, earlier):
+    for earlier, part, later, other in _states(kept):
+        if len(earlier.parts) == 1 and _extends(later, other, earlier, part):
             notes.append(f"{earlier.name} is left out: it is an earlier state of the run in {later.name}")
             kept = [source for source in kept if source is not earlier]
         else:
             conflicts.append(
-                f"{earlier.name} and {later.name} are two states of one run ({label_of(earlier.parts[0])}, begun "
-                f"{earlier.parts[0]['started']}); leave the earlier one out"
+                f"{earlier.name} and {later.name} are two states of one run ({label_of(part)}, begun "
+                f"{part['started']}); leave the earlier one out"
             )
     return Distinct([source for source in sources if any(source is other for other in kept)], notes, conflicts)
 
@@ -60,19 +61,21 @@ def _names(sources: Sequence[Source]) -> str:
     return " and ".join(dict.fromkeys(source.name for source in sources))
 
 
-def _states(sources: Sequence[Source]) -> Iterator[tuple[Source, Source]]:
-    """Pairs of sources that hold the same run in two states, the one with less of it first."""
-    by_begin: dict[tuple[str, ...], list[tuple[Source, PartRecord]]] = {}
+def _states(sources: Sequence[Source]) -> Iterator[tuple[Source, PartRecord, Source, PartRecord]]:
+    """Sources and their parts that are the same run in two states, the one with less of it first.
+
+    A journal has no name of the machine, so that names do not count.
+    """
+    by_begin: dict[tuple[str, str], list[tuple[Source, PartRecord]]] = {}
     for source in sources:
         for part in source.parts:
-            begin = (source.key, part["node"], part["started"], part.get("shard", ""))
-            by_begin.setdefault(begin, []).append((source, part))
+            by_begin.setdefault((part["started"], part.get("shard", "")), []).append((source, part))
     for same in by_begin.values():
         same.sort(key=lambda item: (len(item[0].parts) > 1, _placements(item[0])))
         for at, (earlier, part) in enumerate(same):
             for later, other in same[at + 1 :]:
                 if later is not earlier and _have_a_visit_in_common(earlier, part, later, other):
-                    yield earlier, later
+                    yield earlier, part, later, other
                     break
 
 
@@ -89,15 +92,11 @@ def _have_a_visit_in_common(one: Source, part: PartRecord, other: Source, part_o
     )
 
 
-def _extends(later: Source, earlier: Source) -> bool:
-    """Whether every block of the earlier state, which is a run by itself, is in the later one."""
-    (part,) = earlier.parts
-    of_later = next(
-        other for other in later.parts if other["started"] == part["started"] and other["node"] == part["node"]
-    )
+def _extends(later: Source, other: PartRecord, earlier: Source, part: PartRecord) -> bool:
+    """Whether every block of the earlier state, which is a run by itself, is in a part of the later one."""
     for case in earlier.benchmarks:
         blocks = _blocks(earlier, case, part)
-        if case not in later.benchmarks or _blocks(later, case, of_later)[: len(blocks)] != blocks:
+        if case not in later.benchmarks or _blocks(later, case, other)[: len(blocks)] != blocks:
             return False
     return True
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 from torchduet.bench.record.machines.key import key_of
+from torchduet.bench.record.machines.parts import SHARD, digest_of
 from torchduet.bench.record.schema import KEY, PartRecord, Record, RunRecord
 
 MACHINES = "machines"  # the key of a document of several machines, in place of a run's own record
-SHARD, SHARD_PLAN = "shard", "shard_plan"  # options of a run that is a shard
 AT = " @"  # before the machine's key, in the name that a benchmark has in a document of several machines
 
 
@@ -38,7 +37,7 @@ class Source:
     parts: tuple[PartRecord, ...]
     benchmarks: Mapping[str, Mapping[str, Any]]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The key of its machine."""
         return key_of(self.about)
@@ -46,6 +45,11 @@ class Source:
     def record(self, case: str) -> Record:
         """The record of a case."""
         return record_of(self.benchmarks[case])
+
+
+def has_record(benchmark: Any) -> bool:
+    """Whether a benchmark is one of Torchduet's."""
+    return isinstance(benchmark, Mapping) and bool((benchmark.get("extra_info") or {}).get(KEY))
 
 
 def record_of(benchmark: Mapping[str, Any]) -> Record:
@@ -64,7 +68,7 @@ def sources_of(name: str, document: Mapping[str, Any]) -> list[Source]:
         raise MergeError(
             f"{name}: was written by pytest-benchmark without Torchduet's records, so nothing can be added"
         )
-    benchmarks = [benchmark for benchmark in document["benchmarks"] if KEY in (benchmark.get("extra_info") or {})]
+    benchmarks = [benchmark for benchmark in document["benchmarks"] if has_record(benchmark)]
     if MACHINES not in about:
         return [_source(name, document, cast(RunRecord, about), benchmarks)]
     of_machine: dict[str, list[Mapping[str, Any]]] = {key: [] for key in about[MACHINES]}
@@ -98,7 +102,7 @@ def _part(document: Mapping[str, Any], about: RunRecord, records: Sequence[Recor
     info = document.get("machine_info")
     node = info.get("node") if isinstance(info, Mapping) else None
     part = PartRecord(
-        digest="",
+        digest=digest_of(about, records),
         node=node if isinstance(node, str) else "",
         started=about["started"],
         begins=0.0,
@@ -113,17 +117,14 @@ def _part(document: Mapping[str, Any], about: RunRecord, records: Sequence[Recor
     )
     if shard := about["options"].get(SHARD):
         part["shard"] = str(shard)
+    if about.get("gpus"):
+        part["gpus"] = {gpu["device"]: gpu["facts"] for gpu in about["gpus"]}
     if "noise" in about:
         part["noise"] = about["noise"]
     if priors := [prior for prior in about.get("visits", {}).get("priors", []) if prior["source"] == "machine"]:
         part["priors"] = priors
     if stopped := about.get("stopped"):
         part["stopped"] = stopped
-    measured = [
-        (record["case"]["id"], record["timing"]["seconds"], len(record["timing"]["blocks"])) for record in records
-    ]
-    content = json.dumps([part["node"], part.get("shard"), part["started"], sorted(measured)])
-    part["digest"] = hashlib.sha256(content.encode()).hexdigest()[:16]
     return part
 
 
@@ -132,12 +133,6 @@ def _commit(info: object) -> str:
     if not isinstance(info, Mapping) or not isinstance(info.get("id"), str) or info["id"] == "unversioned":
         return ""
     return f"{info['id']}-dirty" if info.get("dirty") is True else str(info["id"])
-
-
-def label_of(part: PartRecord) -> str:
-    """``shard 2/8 on node-3``, ``the run on node-3``."""
-    what = f"shard {part['shard']}" if "shard" in part else "the run"
-    return f"{what} on {part['node'] or 'a machine without a name'}"
 
 
 def in_order(sources: Sequence[Source]) -> list[PartRecord]:

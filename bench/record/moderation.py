@@ -41,6 +41,7 @@ MIN_FAMILIES = 5  # with two visits or more: from fewer no prior is estimated
 BUILT_IN_VISITS = 2  # the most for which built-in figures are used: two have one degree of freedom, t = 64
 MIN_TRIMMED_ALONE = 8  # visits without a prior that are trimmed: of fewer the trimmed variance has too few degrees
 UNLIKELY = 0.05  # the share of families, by the prior, that get fewer prior degrees as their variance is so large
+MAX_FITTED = 2000  # comparisons that a prior is estimated from: more make it no better, as far as intervals show
 MAX_DEGREES = 1e6  # of a prior: as good as infinity
 
 
@@ -116,7 +117,8 @@ TYPICAL: Mapping[PriorOf, Prior] = {
 def fit(comparisons: Sequence[tuple[str, Visits]]) -> Prior | None:
     """The distribution of variances over the families of a run, by :func:`variance_prior`.
 
-    Comparisons of one family share its reference and depend on each other: each weighs 1 / their number.
+    Comparisons of one family share its reference and depend on each other: each weighs 1 / their number. Of thousands,
+    as of a merged run, some are taken, evenly spread.
 
     Args:
         comparisons: the name of the family, and the values of one comparison in it.
@@ -125,6 +127,7 @@ def fit(comparisons: Sequence[tuple[str, Visits]]) -> Prior | None:
         None if fewer than ``MIN_FAMILIES`` families have two visits.
     """
     repeated = [(family, visits) for family, visits in comparisons if len(visits.values) > 1]
+    repeated = repeated[:: 1 + (len(repeated) - 1) // MAX_FITTED] if repeated else []
     sizes = Counter(family for family, _ in repeated)
     if len(sizes) < MIN_FAMILIES:
         return None

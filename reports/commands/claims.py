@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from torchduet.reports.commands import machine_option
 from torchduet.reports.text.output import write_stdout
 from torchduet.reports.text.refusal import refuse
 
@@ -18,6 +19,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         allow_abbrev=False,
     )
     parser.add_argument("run", metavar="RUN", help="JSON file of `torchduet run -m claims --benchmark-json RUN`")
+    machine_option.add_to(parser)
     parser.set_defaults(command=run)
 
 
@@ -26,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     from torchduet.reports.read.run_file import RunFileError, load
 
     try:
-        run = load(options.run)
+        run = load(options.run, machine=options.machine)
     except RunFileError as error:
         return refuse(error)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torchduet.reports.commands import machine_option
 from torchduet.reports.compare.thresholds import (
     DEFAULT,
     ThresholdError,
@@ -104,13 +105,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         type=_threshold,
         help="a change must exceed this to matter, e.g. 3%% or 0.03, unless pyproject.toml sets another (default: 5%%)",
     )
+    machine_option.add_to(parser)
     parser.set_defaults(command=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Compare; returns the exit code."""
+    from torchduet.reports.commands.matching import NoCommonMachine, matched
     from torchduet.reports.html.helper_process import helper
-    from torchduet.reports.read.pytest_benchmark import load_any
     from torchduet.reports.read.run_file import RunFileError
     from torchduet.reports.text.output import OutputError, check_places
 
@@ -123,11 +125,14 @@ def run(options: argparse.Namespace) -> int:
         threshold = DEFAULT if options.threshold is None else options.threshold
         thresholds = Thresholds(threshold, globs_of(pyproject) if pyproject else ())
         with helper(sum(map(_size, paths)) if options.output else 0) as helper_process:
-            runs = [replace(load_any(path), name=name) for path, name in zip(paths, unique_names(paths), strict=True)]
+            found, notes = matched(paths, options.machine)
+            runs = [replace(run, name=name) for run, name in zip(found, unique_names(paths), strict=True)]
+            for note in notes:
+                say(f"note: {note}")
             if len(runs) == 1:
                 return _alone(options, runs[0])
             return _compare(options, runs, thresholds, helper_process)
-    except (OutputError, RunFileError, ThresholdError, NothingToCompare) as error:
+    except (OutputError, RunFileError, ThresholdError, NothingToCompare, NoCommonMachine) as error:
         return refuse(error)
     finally:
         gc.enable()

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torchduet.reports.commands import machine_option
 from torchduet.reports.tables.csv import as_csv
 from torchduet.reports.tables.flat_columns import COLUMNS, described
 from torchduet.reports.text.escaping import visible
@@ -45,6 +46,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     parser.add_argument("--table", choices=tuple(COLUMNS), default="cases", help="which table (default: cases)")
     parser.add_argument("--columns", action=_Columns, nargs=0, help="describe the columns, and exit")
+    machine_option.add_to(parser)
     parser.set_defaults(command=run)
 
 
@@ -56,7 +58,7 @@ class _Columns(argparse.Action):
 
 def run(options: argparse.Namespace) -> int:
     """Export; returns the exit code."""
-    from torchduet.reports.read.pytest_benchmark import load_any
+    from torchduet.reports.read.pytest_benchmark import load_all_of_any, load_any
     from torchduet.reports.read.run_file import RunFileError
     from torchduet.reports.text.output import OutputError, check_places, write, write_stdout
 
@@ -64,14 +66,15 @@ def run(options: argparse.Namespace) -> int:
     try:
         kind = "csv" if to_stdout else _format(options.output)
         check_places({"-o": options.output}, [options.run], f"{options.table}.csv")
-        loaded = load_any(options.run)
-        _check(loaded, options)
+        runs = [load_any(options.run, options.machine)] if options.machine else load_all_of_any(options.run)
+        for loaded in runs:
+            _check(loaded, options)
     except (OutputError, RunFileError, ExportError) as error:
         return refuse(error)
 
-    from torchduet.reports.tables.flat import table_of
+    from torchduet.reports.tables.flat import table_of_all
 
-    table = table_of(loaded, options.table)
+    table = table_of_all(runs, options.table)
     try:
         if to_stdout:
             text = as_csv(table)
@@ -81,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
             print(options.output)
     except OutputError as error:
         return refuse(error)
-    for line in _left_out(loaded, options.table):
+    for line in _left_out(runs[0], options.table):
         say(f"note: {line}")
     return 0
 

@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from torchduet.reports.commands import machine_option
 from torchduet.reports.text.output import OutputError
 from torchduet.reports.text.refusal import refuse
 
@@ -43,6 +44,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="write a comment on a pull request, of a duet: Markdown, at most 20 lines; - for stdout",
     )
     parser.add_argument("--link", metavar="URL", help="with --comment: address of the whole report, http or https")
+    machine_option.add_to(parser)
     parser.set_defaults(command=run)
 
 
@@ -58,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         check_places(targets, [options.run])
         if options.link is not None:
             _check_link(options)
-        run = load_any(options.run)
+        run = load_any(options.run, options.machine)
         comment = _comment(run, options)
     except (OutputError, RunFileError) as error:
         return refuse(error)

@@ -58,8 +58,9 @@ def warnings(run: Run) -> list[str]:
         if others
         else []
     )
+    one = "One of the merged runs" if len(run.about.get("parts", [])) > 1 else "This run"
     resumptions = [
-        f"This run was cut short after {resumed['at']:.0f} s and {resumed['families']} "
+        f"{one} was cut short after {resumed['at']:.0f} s and {resumed['families']} "
         f"famil{'y' if resumed['families'] == 1 else 'ies'}, and resumed {resumed['started']}: the rest was measured "
         "then."
         for resumed in run.about.get("resumed", [])

@@ -41,6 +41,7 @@ def visits(run: Run) -> VisitsFound | None:
     if not numbers or "against" in run.about:
         return None
     priors = priors_of(run)
+    where = "machines of this kind" if len(run.about.get("parts", [])) > 1 else "this machine"
     intervals = [
         interval for record in run.records for speedup in counted(record) if (interval := speedup.get("interval"))
     ]
@@ -49,7 +50,7 @@ def visits(run: Run) -> VisitsFound | None:
     return VisitsFound(
         number=_number(numbers),
         spread=max(numbers) > 1,
-        covers=f"An interval ({units.percent(CONFIDENCE)}) covers the value that runs of the same code on this machine "
+        covers=f"An interval ({units.percent(CONFIDENCE)}) covers the value that runs of the same code on {where} "
         "find on average: in other processes, at other minutes. The next run’s interval overlaps with it. It does not "
         "cover other machines or versions.",
         sentences=tuple(filter(None, sentences)),

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,6 +43,7 @@ class Collection:
         undated: paths of runs without a time of their begin; the files' modification times stand in for it.
         fresh: number of files that were read now; the others are in the index.
         notes: problems with the index, and cases of runs that cannot be read.
+        merged: (path of a run, path of the merged run that it is in).
     """
 
     runs: pa.Table
@@ -53,11 +55,12 @@ class Collection:
     undated: tuple[str, ...]
     fresh: int
     notes: tuple[str, ...]
+    merged: tuple[tuple[str, str], ...] = ()
 
     @property
     def paths(self) -> list[str]:
         """Every file of the folder."""
-        left_out = (path for path, _ in (*self.bad, *self.duets, *self.others, *self.copies, *self.parts))
+        left_out = (path for path, _ in (*self.bad, *self.duets, *self.others, *self.copies, *self.parts, *self.merged))
         return [*self.runs["path"].to_pylist(), *left_out]
 
 
@@ -71,11 +74,12 @@ def collect(folder: Path) -> Collection:
     stored = index.stored(folder)
     known = _unchanged(stored.table, folder, paths)
     fresh = [path for path in paths if path not in known]
-    entries = [entry for entry in _read_all(folder, fresh) if entry is not None]
-    table = stored.table.take(pa.array(list(known.values()), pa.int64()))
+    entries = _read_all(folder, fresh)
+    table = stored.table.take(pa.array(list(chain.from_iterable(known.values())), pa.int64()))
     table = pa.concat_tables([table, index.table_of(entries)]).sort_by("path")
     notes = [stored.note] if stored.note else []
-    if (entries or stored.note or len(known) < len(stored.table)) and (note := index.store(table, folder)):
+    changed = entries or stored.note or sum(map(len, known.values())) < len(stored.table)
+    if changed and (note := index.store(table, folder)):
         notes.append(note)
     notes += [f"{path}: {why}" for path, why in _of(table, RUN) if why]
     if RUN not in table["kind"].to_pylist():
@@ -115,26 +119,28 @@ def _files(folder: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
     return readable, [name for path, name in named.items() if path != name], closed
 
 
-def _unchanged(table: pa.Table, folder: Path, paths: Sequence[str]) -> dict[str, int]:
-    """The files that have not changed since they were stored in the index: path → its row."""
+def _unchanged(table: pa.Table, folder: Path, paths: Sequence[str]) -> dict[str, list[int]]:
+    """The files that have not changed since they were stored in the index: path → its rows, one for each machine."""
+    known: dict[str, tuple[int, int, list[int]]] = {}
     columns = zip(table["path"].to_pylist(), table["size"].to_pylist(), table["modified"].to_pylist(), strict=True)
-    known = {path: (row, size, modified) for row, (path, size, modified) in enumerate(columns)}
+    for row, (path, size, modified) in enumerate(columns):
+        known.setdefault(path, (size, modified, []))[2].append(row)
     same = {}
     for path in paths:
         if path in known:
-            row, size, modified = known[path]
+            size, modified, rows = known[path]
             try:
                 status = (folder / path).stat()
             except OSError:
                 continue
             if (status.st_size, status.st_mtime_ns) == (size, modified):
-                same[path] = row
+                same[path] = rows
     return same
 
 
-def _read_all(folder: Path, paths: Sequence[str]) -> list[Entry | None]:
+def _read_all(folder: Path, paths: Sequence[str]) -> list[Entry]:
     """The entries of files; many files are read by several processes."""
-    read_path: Callable[[str], Entry | None] = partial(read, folder)
+    read_path: Callable[[str], list[Entry]] = partial(read, folder)
     workers = min(cores(), MAX_PROCESSES)
     if len(paths) >= MIN_PARALLEL and workers > 1:
         try:
@@ -142,10 +148,10 @@ def _read_all(folder: Path, paths: Sequence[str]) -> list[Entry | None]:
             with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
                 with without_main():
                     entries = pool.map(read_path, paths, chunksize=CHUNK)
-                return list(entries)
+                return list(chain.from_iterable(entries))
         except (OSError, NotImplementedError, BrokenProcessPool):
             pass  # no semaphores, or no memory for processes: this process reads them, only slower
-    return [read_path(path) for path in paths]
+    return [entry for path in paths for entry in read_path(path)]
 
 
 def _nothing(folder: Path, table: pa.Table) -> str:
@@ -181,9 +187,12 @@ def _sorted(table: pa.Table, bad: tuple[tuple[str, str], ...], fresh: int, notes
             copies.append((row["path"], originals[row["content"]]))
         else:
             path_of[number] = originals[row["content"]] = row["path"]
-    parts = _parts(table, list(path_of))
+    merged = _merged(table, list(path_of))
+    parts = _parts(table, [row for row in path_of if row not in merged])
     undated = tuple(row["path"] for _, row in rows if row["when"] is None)
-    runs = table.take(pa.array([number for number in path_of if number not in parts], pa.int64()))
+    runs = table.take(
+        pa.array([number for number in path_of if number not in parts and number not in merged], pa.int64())
+    )
     return Collection(
         runs=runs,
         bad=bad,
@@ -194,7 +203,16 @@ def _sorted(table: pa.Table, bad: tuple[tuple[str, str], ...], fresh: int, notes
         undated=undated,
         fresh=fresh,
         notes=tuple(notes),
+        merged=tuple((path_of[part], path_of[whole]) for part, whole in merged.items()),
     )
+
+
+def _merged(table: pa.Table, rows: Sequence[int]) -> dict[int, int]:
+    """Runs that are in a merged run: row → row of the largest that has all parts of it, and more."""
+    parts = dict(zip(rows, map(frozenset, table["parts"].take(pa.array(rows, pa.int64())).to_pylist()), strict=True))
+    wholes = sorted((row for row in rows if len(parts[row]) > 1), key=lambda row: -len(parts[row]))
+    found = {row: next((whole for whole in wholes if parts[row] < parts[whole]), None) for row in rows}
+    return {row: whole for row, whole in found.items() if whole is not None}
 
 
 def _parts(table: pa.Table, rows: Sequence[int]) -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 It is a Parquet file and not a database: it is always read as a whole, no query needs an engine, and any tool can open
 it. A file that is replaced by renaming is never half-written and needs no lock: two reports at a time each write a
-complete one, the last wins, and the other's additions are read again. It holds a row per file, with a list per column
+complete one, the last wins, and the other's additions are read again. It holds a row per run, with a list per column
 for the run's cases, so that adding a run reads that run only.
 
 The runs' JSON files stay the source of truth: a row counts only while its file has the same size and modification time.
@@ -31,7 +31,7 @@ from torchduet.reports.history.reader import FIELDS, RUN, Entry
 from torchduet.reports.text.settings import FILTERS
 
 NAME = "torchduet-history.parquet"
-VERSION = f"5 {','.join(FILTERS)}".encode()  # of the columns and their meaning; a change rebuilds every index
+VERSION = f"6 {','.join(FILTERS)}".encode()  # of the columns and their meaning; a change rebuilds every index
 MARK, READER = b"torchduet.history", b"torchduet.reader"
 
 
@@ -48,7 +48,7 @@ _TYPES = {
     **dict.fromkeys(("path", "kind", "why", "content", "started", "commit", "grade", "facts"), _TEXT),
     **dict.fromkeys(("size", "modified"), pa.int64()),
     "when": pa.float64(),
-    **dict.fromkeys(("case", "about", "against", "pilot_family", "pilot_kind"), _TEXTS),
+    **dict.fromkeys(("case", "about", "against", "parts", "pilot_family", "pilot_kind"), _TEXTS),
     "reference": pa.list_(pa.bool_()),
     **dict.fromkeys(("seconds", "low", "high", "speedup", "speedup_low", "speedup_high", "pilot_seconds"), _NUMBERS),
 }
@@ -64,7 +64,7 @@ class Stored:
     """The content of an index.
 
     Attributes:
-        table: a row per file; empty without an index that can be used.
+        table: a row per run; empty without an index that can be used.
         note: why the index was not used; empty without a problem.
     """
 

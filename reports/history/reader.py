@@ -11,11 +11,12 @@ from statistics import median
 from typing import Any
 
 from torchduet.bench.record.machines.facts import facts_of
+from torchduet.bench.record.machines.parts import digest_of
 from torchduet.bench.record.schema import KEY, Record, SpeedupRecord
 from torchduet.bench.record.schema_check import ContractError
 from torchduet.reports.compare.settings import moment_of
 from torchduet.reports.read.jsonfile import HOW_TO_MAKE_ONE, UnreadableError, content_of
-from torchduet.reports.read.run_file import Run, document_of, read_fast, readable_from_json
+from torchduet.reports.read.run_file import Run, runs_of
 from torchduet.reports.read.unfinished_run import is_journal
 from torchduet.reports.shifts.movement import pilots_beside
 from torchduet.reports.text.settings import filter_values
@@ -42,6 +43,7 @@ class Entry:
         seconds: per call, with ``low`` and ``high``, its 99 % interval; NaN without one.
         speedup: over the family's reference, with its interval; NaN without one.
         against: id of that reference; empty without one.
+        parts: digests of the runs that it was merged of; of another run its own digest.
         pilot_seconds: the median of the pilots of ``pilot_kind`` beside ``pilot_family``, seconds per unit.
     """
 
@@ -66,6 +68,7 @@ class Entry:
     speedup_low: tuple[float, ...] = ()
     speedup_high: tuple[float, ...] = ()
     against: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     pilot_family: tuple[str, ...] = ()
     pilot_kind: tuple[str, ...] = ()
     pilot_seconds: tuple[float, ...] = ()
@@ -75,31 +78,31 @@ FIELDS = tuple(field.name for field in fields(Entry))
 NONE = float("nan")
 
 
-def read(folder: Path, path: str) -> Entry | None:
-    """The entry of a file below ``folder``; None if it no longer exists."""
+def read(folder: Path, path: str) -> list[Entry]:
+    """The entries of a file below ``folder``, one for each machine in it; none if it no longer exists."""
     file = folder / path
     try:
         status = file.stat()
     except OSError:
-        return None
+        return []
     stamp: dict[str, Any] = {"path": path, "size": status.st_size, "modified": status.st_mtime_ns}
     try:
         content = content_of(file)
     except UnreadableError as error:  # may pass without a change of the file, so the file is read again next time
-        return Entry(**stamp | {"modified": NEVER}, kind=BAD, why=str(error))
+        return [Entry(**stamp | {"modified": NEVER}, kind=BAD, why=str(error))]
     except ContractError as error:
-        return Entry(**stamp, kind=BAD, why=str(error))
+        return [Entry(**stamp, kind=BAD, why=str(error))]
     if len(content) > SMALL and not is_journal(content) and b'"benchmarks"' not in content:
-        return Entry(**stamp, kind=OTHER, why=f'has no "benchmarks" list, so another tool wrote it; {HOW_TO_MAKE_ONE}')
-    run = read_fast(content, file.name)
-    if run is None:
-        try:
-            run = readable_from_json(document_of(content), file.name)
-        except ContractError as error:
-            return Entry(**stamp, kind=_kind_of(content), why=str(error))
-    if "against" in run.about:
-        return Entry(**stamp, kind=DUET, why=IS_DUET)
-    return Entry(**stamp, kind=RUN, why=_why_incomplete(run), **_columns(run))
+        return [
+            Entry(**stamp, kind=OTHER, why=f'has no "benchmarks" list, so another tool wrote it; {HOW_TO_MAKE_ONE}')
+        ]
+    try:
+        runs = runs_of(content, file.name)
+    except ContractError as error:
+        return [Entry(**stamp, kind=_kind_of(content), why=str(error))]
+    if any("against" in run.about for run in runs):
+        return [Entry(**stamp, kind=DUET, why=IS_DUET)]
+    return [Entry(**stamp, kind=RUN, why=_why_incomplete(run), **_columns(run)) for run in runs]
 
 
 def _why_incomplete(run: Run) -> str:
@@ -150,8 +153,14 @@ def _columns(run: Run) -> dict[str, Any]:
         "speedup_low": tuple(_number(speedup["low"] if speedup else None) for speedup in speedups),
         "speedup_high": tuple(_number(speedup["high"] if speedup else None) for speedup in speedups),
         "against": tuple(speedup["against"] if speedup else "" for speedup in speedups),
+        "parts": _parts(run),
         **_pilots(run),
     }
+
+
+def _parts(run: Run) -> tuple[str, ...]:
+    parts = run.about.get("parts")
+    return tuple(part["digest"] for part in parts) if parts else (digest_of(run.about, run.records),)
 
 
 def _about(record: Record) -> str:

@@ -191,6 +191,7 @@ def left_out(collection: Collection) -> list[tuple[str, list[tuple[str, str]]]]:
         ("Duets", list(collection.duets)),
         ("Copies of a run", [(path, f"holds the same as {original}") for path, original in collection.copies]),
         ("Parts of a run", [(path, f"ended early, and was resumed to {run}") for path, run in collection.parts]),
+        ("Parts of a merged run", [(path, f"is in {run}, which counts") for path, run in collection.merged]),
         ("Other tools’ files", list(collection.others)),
         ("Without a date", [(path, "is placed by the time its file was last changed") for path in collection.undated]),
     )

@@ -74,6 +74,7 @@ def environment() -> Environment:
         prose=prose,
         seconds=units.seconds,
         duration=units.duration,
+        date=date,
         ratio=units.ratio,
         percent=units.percent,
         rate=units.rate,

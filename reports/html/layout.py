@@ -15,6 +15,7 @@ from torchduet.reports.findings import duet, gpu
 from torchduet.reports.findings.advice import Answer
 from torchduet.reports.findings.compiling import compiling
 from torchduet.reports.findings.loaders import Choice
+from torchduet.reports.findings.merged import merged
 from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.trust import trust
 from torchduet.reports.findings.unmeasured import unmeasured
@@ -106,6 +107,7 @@ SECTIONS = (
     Section("trust", "Trust", "trust", lambda of: trust(of.run)),
     Section("gaps", "Not measured", "gaps", lambda of: unmeasured(of.run)),
     Section("details", "", "details", lambda of: sections.details(of.run) or None),
+    Section("merged", "Machines", "merged", lambda of: merged(of.run)),
     Section("environment", "Environment", "parts", lambda of: sections.parts(of.run)),
     Section("reading", "How to read this", "reading", lambda _: True),
 )

@@ -11,6 +11,7 @@ from torchduet.bench.record.schema import DuetRecord
 from torchduet.reports.findings import gpu, loaders
 from torchduet.reports.findings.advice import Answer, answers
 from torchduet.reports.findings.compiling import compiling
+from torchduet.reports.findings.merged import brief as brief_merged
 from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.remedy import budget_of
 from torchduet.reports.findings.unmeasured import ended_early, unmeasured, warnings
@@ -41,7 +42,10 @@ def _lines(run: Run) -> Iterator[str]:
     yield f"## Torchduet: {inline(run.name)}"
     yield ""
     cases = f"{len(run.records)} case{'' if len(run.records) == 1 else 's'}"
-    yield f"{inline(', '.join(facts))}; {cases} in {units.duration(run.about['seconds']['total'])}."
+    if words := brief_merged(run):
+        yield f"{inline(', '.join(facts))}; {cases}. {inline(words)}."
+    else:
+        yield f"{inline(', '.join(facts))}; {cases} in {units.duration(run.about['seconds']['total'])}."
     if sentence := ended_early(run):
         yield f"**{inline(sentence)}.**"
     yield ""

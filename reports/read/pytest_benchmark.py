@@ -18,8 +18,9 @@ from torchduet.bench.record.contract import readable_case
 from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.schema import KEY, SCHEMA, CaseRecord, NotMeasured, Record, StopReason
 from torchduet.bench.record.schema_check import ContractError, check, shown
+from torchduet.reports.read.benchmarks import record_of
 from torchduet.reports.read.pytest_benchmark_facts import as_json, as_text, run_record, scalar
-from torchduet.reports.read.run_file import Run, commit_of, load, readable_from_json, record_of
+from torchduet.reports.read.run_file import Run, commit_of, load, load_all, readable_from_json
 
 BATCHES = 20  # 10 to 30 suffice: more add little, and shorter batches are less independent (Schmeiser 1982)
 MIN_SECONDS = 1e-15  # a shorter time was not measured: its timer did not advance
@@ -83,18 +84,34 @@ class PytestBenchmarkRun(Run):
     benchmarks: tuple[Benchmark, ...] = ()
 
 
-def load_any(path: str | Path) -> Run:
+def load_any(path: str | Path, machine: str | None = None) -> Run:
     """Read and check a run of Torchduet's, or one of pytest-benchmark's own (a ``PytestBenchmarkRun``).
+
+    Args:
+        machine: of a file of several machines the one that is meant: its key, or a part of its name.
+
+    Raises:
+        RunFileError: the file cannot be used, or holds several machines; the message is one line.
+    """
+    return load(path, from_any, machine)
+
+
+def load_all_of_any(path: str | Path) -> list[Run]:
+    """The runs in a file, one for each machine, or one of pytest-benchmark's own.
 
     Raises:
         RunFileError: the file cannot be used; the message is one line.
     """
-    return load(
-        path,
-        lambda document, name: (from_pytest_benchmark if is_pytest_benchmark(document) else readable_from_json)(
-            document, name
-        ),
-    )
+    return load_all(path, from_any)
+
+
+def from_any(document: Any, name: str) -> Run:
+    """A run from decoded JSON, of whichever kind.
+
+    Raises:
+        ContractError: the document is malformed; the message names the key.
+    """
+    return (from_pytest_benchmark if is_pytest_benchmark(document) else readable_from_json)(document, name)
 
 
 def is_pytest_benchmark(document: object) -> bool:

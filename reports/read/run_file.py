@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,45 +14,53 @@ from torchduet.bench.record.contract import (
     readable_case,
     with_readable_failures,
 )
+from torchduet.bench.record.decoding.typed import decode_typed
+from torchduet.bench.record.machines.key import key_of
 from torchduet.bench.record.schema import KEY, SCHEMA, NotMeasured, Record, RunRecord
 from torchduet.bench.record.schema_check import ContractError, shown
-from torchduet.reports.read import unfinished_run
-from torchduet.reports.read.fast_decode import decode_typed
+from torchduet.reports.read import several, unfinished_run
+from torchduet.reports.read.benchmarks import record_of
 from torchduet.reports.read.jsonfile import HOW_TO_MAKE_ONE, TOO_LITTLE_MEMORY, content_of, decoded
+from torchduet.reports.read.run import Run, RunFileError
+
+__all__ = [
+    "Run",
+    "RunFileError",
+    "commit_of",
+    "document_of",
+    "from_json",
+    "load",
+    "load_all",
+    "read_all_fast",
+    "read_fast",
+    "readable_from_json",
+    "runs_of",
+    "without_unreadable",
+]
 
 
-class RunFileError(Exception):
-    """A file that cannot be used; the message is one line: the file, what is wrong, what to do."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run as its file records it, checked.
-
-    Attributes:
-        name: the file's name, without its folder.
-        about: the run as a whole.
-        records: one per measured case, in the order of the file.
-        other_benchmarks: how many benchmarks in the file are not Torchduet's.
-        commit: id of the commit that was checked out, with ``-dirty`` if it had changes; empty if there was none.
-        folder: the file's folder; paths of traces are relative to it.
-        unreadable: cases of the file whose records cannot be read; they are among those that failed, too.
-    """
-
-    name: str
-    about: RunRecord
-    records: tuple[Record, ...]
-    other_benchmarks: int = 0
-    commit: str = ""
-    folder: Path = Path()
-    unreadable: tuple[NotMeasured, ...] = ()
-
-
-def load(path: str | Path, read: Callable[[Any, str], Run] | None = None) -> Run:
+def load(path: str | Path, read: Callable[[Any, str], Run] | None = None, machine: str | None = None) -> Run:
     """Read and check a run of Torchduet's; ``read.pytest_benchmark.load_any`` reads pytest-benchmark's own, too.
 
     Args:
         read: makes a run from decoded JSON that ``read_fast`` does not accept (default: ``readable_from_json``).
+        machine: of a file of several machines the one that is meant: its key, or a part of its name.
+
+    Raises:
+        RunFileError: the file cannot be used, or holds several machines; the message is one line.
+    """
+    runs = load_all(path, read)
+    try:
+        return several.chosen(runs, machine)
+    except ContractError as error:
+        raise RunFileError(f"{path}: {error}") from None
+
+
+def load_all(path: str | Path, read: Callable[[Any, str], Run] | None = None) -> list[Run]:
+    """Read and check the runs in a file: one for each machine.
+
+    Args:
+        read: as for :func:`load`.
 
     Raises:
         RunFileError: the file cannot be used; the message is one line.
@@ -61,21 +69,53 @@ def load(path: str | Path, read: Callable[[Any, str], Run] | None = None) -> Run
     try:
         content = content_of(path)
         name = path.name.encode("utf-8", "backslashreplace").decode()  # tables and pages are UTF-8
-        run = read_fast(content, name) or (read or readable_from_json)(document_of(content), name)
-        return replace(run, folder=path.parent)
+        return [
+            replace(run, folder=path.parent, machine=run.machine or key_of(run.about))
+            for run in runs_of(content, name, read)
+        ]
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None
     except MemoryError:
         raise RunFileError(f"{path}: {TOO_LITTLE_MEMORY}") from None
 
 
+def runs_of(content: bytes, name: str, read: Callable[[Any, str], Run] | None = None) -> list[Run]:
+    """The runs in a file's content, one for each machine.
+
+    Args:
+        read: as for :func:`load`.
+
+    Raises:
+        ContractError: it is none of Torchduet's, or malformed; the message names the key.
+    """
+    if runs := read_all_fast(content, name):
+        return runs
+    document = document_of(content)
+    read = read or readable_from_json
+    if several.is_of_several(document):
+        return several.runs(document, name, read)
+    return [read(document, name)]
+
+
 def read_fast(content: bytes, name: str) -> Run | None:
     """A run from its file's content, types checked while it is decoded; None if anything may be wrong with it."""
+    runs = read_all_fast(content, name)
+    return runs[0] if len(runs) == 1 else None
+
+
+def read_all_fast(content: bytes, name: str) -> list[Run]:
+    """The runs of a file's content, one for each machine, as by :func:`read_fast`; none if anything may be wrong."""
     document = decode_typed(content)
+
+    def read(of_machine: object, name: str) -> Run:
+        return from_json(of_machine, name, types_checked=True)
+
     try:
-        return None if document is None else from_json(document, name, types_checked=True)
+        if document is None:
+            return []
+        return several.runs(document, name, read) if several.is_of_several(document) else [read(document, name)]
     except ContractError:
-        return None
+        return []
 
 
 def document_of(content: bytes) -> Any:
@@ -111,6 +151,8 @@ def from_json(document: object, name: str = "run.json", *, types_checked: bool =
                 "`torchduet run --benchmark-json FILE` (`render`, `compare` and `export` read such a file, too)"
             )
         raise ContractError(f"{KEY}: missing at the top level, so the run was cut short; run it again")
+    if several.is_of_several(document):
+        raise ContractError("holds the runs of several machines; choose one with --machine KEY")
     _check_version(document[KEY], KEY)
     check_run(document[KEY], types_checked=types_checked)
     seen: dict[str, str] = {}
@@ -142,13 +184,13 @@ def readable_from_json(document: object, name: str = "run.json") -> Run:
     try:
         return from_json(document, name)
     except ContractError:
-        rest, unreadable = _without_unreadable(document)
+        rest, unreadable = without_unreadable(document)
         if rest is None:
             raise
     return replace(from_json(rest, name), unreadable=tuple(unreadable))
 
 
-def _without_unreadable(document: object) -> tuple[dict[str, Any] | None, list[NotMeasured]]:
+def without_unreadable(document: object) -> tuple[dict[str, Any] | None, list[NotMeasured]]:
     """The document without what cannot be read of it, and the cases left out; None if no case or no run is left."""
     if not isinstance(document, dict) or not isinstance(document.get("benchmarks"), list):
         return None, []
@@ -183,12 +225,6 @@ def _without_unreadable(document: object) -> tuple[dict[str, Any] | None, list[N
     about["failed"] = [*about["failed"], *unreadable]
     about["warnings"] = [*about["warnings"], *lines]
     return {**document, "benchmarks": kept, KEY: about}, unreadable
-
-
-def record_of(benchmark: object) -> Any:
-    """Torchduet's record in a benchmark's ``extra_info``; None if there is none."""
-    extra_info = benchmark.get("extra_info") if isinstance(benchmark, dict) else None
-    return extra_info.get(KEY) if isinstance(extra_info, dict) else None
 
 
 def _check_version(record: object, where: str) -> None:

@@ -14,6 +14,7 @@ from torchduet.bench.record.marks import FLOAT64
 from torchduet.bench.record.schema import Record
 from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
+from torchduet.reports.read.several import machine_of
 from torchduet.reports.tables import flat_ranks
 from torchduet.reports.tables.flat_columns import COLUMNS
 from torchduet.reports.tables.frames import Frames, frames
@@ -53,14 +54,40 @@ def table_of(run: Run, name: str, tables: Frames | None = None) -> pd.DataFrame:
     table = table.reset_index(drop=True)
     table.insert(0, "run", _constant(run.name, len(table)))
     table.insert(1, "started", _constant(run.about["started"], len(table)))
-    order = list(COLUMNS[name])
-    axes = [str(column) for column in table if str(column).startswith(SIZE)]
-    if axes:
-        position = order.index(f"{SIZE}*")
-        order[position : position + 1] = axes
-    table = table[[column for column in order if column in table]]
+    table.insert(
+        2, "machine", _constant("" if isinstance(run, PytestBenchmarkRun) else machine_of(run).key, len(table))
+    )
+    table = table[_in_order(table, name)]
     untyped = [str(column) for column in table if table[column].dtype == object]
     return table.assign(**{column: _column(table[column], column) for column in untyped})
+
+
+def table_of_all(runs: Sequence[Run], name: str) -> pd.DataFrame:
+    """One of the tables with the rows of all machines in a file, one after the other.
+
+    Args:
+        runs: of each machine.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    tables = [table_of(run, name) for run in runs]
+    if len(tables) == 1:
+        return tables[0]
+    whole = pd.concat(
+        [table.astype(dict.fromkeys(("started", "machine"), "str")) for table in tables], ignore_index=True
+    )
+    return whole[_in_order(whole, name)]
+
+
+def _in_order(table: Iterable[Any], name: str) -> list[str]:
+    """The columns that a table has, in the order in which they are described."""
+    order = list(COLUMNS[name])
+    columns = [str(column) for column in table]
+    if axes := [column for column in columns if column.startswith(SIZE)]:
+        position = order.index(f"{SIZE}*")
+        order[position : position + 1] = axes
+    return [column for column in order if column in columns]
 
 
 def _cases(run: Run, tables: Frames) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from torchduet.bench.record.knobs import KNOBS
 _RUN = {
     "run": "name of the run's file",
     "started": "when the run began, ISO 8601; of pytest-benchmark: when it was saved",
+    "machine": "key of the machine, the same for machines of one kind; empty for pytest-benchmark's own runs",
 }
 _COMPARED = {
     "ratio": "baseline's time / this case's time: above 1 means that this case is faster",

@@ -155,7 +155,7 @@ def test_a_run_in_which_nothing_was_measured_has_tables_without_rows(run: Run) -
     empty = Run(run.name, run.about, ())
     for name in COLUMNS:
         table = table_of(empty, name)
-        assert as_csv(table).startswith("run,started,id,")
+        assert as_csv(table).startswith("run,started,machine,id,")
         assert list(pd.read_parquet(io.BytesIO(as_parquet(table)))) == list(table)
 
 
@@ -212,7 +212,7 @@ def test_export_writes_the_file_and_says_where(kind: str, run_file: Path, capsys
 def test_without_a_file_csv_goes_to_stdout(run_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(run_file), "--table", "unmeasured"]) == 0
     out = capsys.readouterr().out
-    assert out.splitlines()[0] == "run,started,id,status,reason"
+    assert out.splitlines()[0] == "run,started,machine,id,status,reason"
     assert len(out.splitlines()) == 3
 
 

@@ -79,7 +79,7 @@ def test_only_new_and_changed_files_are_read_and_removed_ones_vanish(folder: Pat
 
 def test_a_run_from_the_index_is_what_was_read(folder: Path) -> None:
     assert told(collect(folder)) == told(collect(folder))
-    entry = read(folder, "0002.json")
+    (entry,) = read(folder, "0002.json")
     assert entry
     run = load(folder / "0002.json")
     assert entry.case == tuple(one["case"]["id"] for one in run.records)
@@ -184,7 +184,7 @@ def test_the_quick_reader_refuses_what_the_thorough_one_refuses(spoil: Any, docu
     spoil(document["benchmarks"][1]["extra_info"][KEY])
     path = tmp_path / "spoiled.json"
     path.write_text(json.dumps(document))
-    entry = read(tmp_path, path.name)
+    (entry,) = read(tmp_path, path.name)
     assert entry
     if document["benchmarks"][1]["extra_info"][KEY]["schema"] != 99:
         assert entry.kind == RUN
@@ -206,7 +206,7 @@ def test_the_quick_reader_accepts_what_the_thorough_one_accepts(
     document["benchmarks"].append({"name": "another's", "extra_info": {"torchvision": 1}})
     for name, content in (("a.json", json.dumps(document)), ("b.json", "\ufeff" + json.dumps(rich_document))):
         (tmp_path / name).write_text(content, "utf-8")
-        entry = read(tmp_path, name)
+        (entry,) = read(tmp_path, name)
         assert entry
         assert entry.kind == RUN
         assert len(entry.case) == len(load(tmp_path / name).records)
@@ -290,7 +290,7 @@ def test_the_later_index_counts_where_a_folder_became_read_only(
 
 def test_a_large_file_of_another_tool_is_not_decoded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "trace.json").write_text('{"traceEvents": [' + ", ".join(['{"ph": "X"}'] * 100_000) + "]}")
-    monkeypatch.setattr(reader, "document_of", lambda _: pytest.fail("was decoded"))
+    monkeypatch.setattr(reader, "runs_of", lambda *_: pytest.fail("was decoded"))
     assert [path for path, _ in collect(folder).others] == ["trace.json"]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.reports.remeasured import remeasured
 from tests.reports.sample import make_run
+from torchduet.bench.record.decoding.typed import decode_typed
 from torchduet.bench.record.knobs import BY_NAME, KNOBS
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.compare.details import embedded
@@ -19,7 +20,6 @@ from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.findings.advice import answers
 from torchduet.reports.html.heatmap import heatmap
 from torchduet.reports.html.run_page import render
-from torchduet.reports.read.fast_decode import decode_typed
 from torchduet.reports.read.run_file import Run, from_json
 from torchduet.reports.tables.baselines import baseline_of
 from torchduet.reports.tables.flat import table_of

@@ -252,9 +252,9 @@ def test_an_axis_takes_numbers_and_booleans() -> None:
 def test_sizes_of_every_type_are_read_as_they_were_written() -> None:
     import msgspec
 
+    from torchduet.bench.record.decoding.typed import _bounded
     from torchduet.bench.record.schema import CaseRecord
     from torchduet.bench.record.schema_check import check
-    from torchduet.reports.read.fast_decode import _bounded
 
     size = {"n": 4, "dropout": 0.0, "rate": 1e-5, "bias": True, "kind": "x"}
     words = dict.fromkeys(("id", "family", "suite", "workload", "about", "size_label", "implementation", "device"), "x")

@@ -109,8 +109,8 @@ def _plan(measuring: Measuring) -> tuple[str, ...]:
     if globs:
         cases = [case for case in cases if any(case_globs.matches(glob, case.id) for glob in globs)]
     measuring.plan(cases)
-    if measuring.progress.families:
-        check_selection(settings.options.warm_start, measuring.progress.families)
+    if cases:
+        check_selection(settings.options.warm_start, [case.id for case in cases])
     return unmatched
 
 

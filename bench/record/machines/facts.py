@@ -27,7 +27,7 @@ KINDS = {
     **dict.fromkeys(("gpu_most_sm_mhz", "gpu_ecc", "gpu_mig", "gpu_clocks"), SETTING),
     **dict.fromkeys(("data", "cache", "timer", "disable_gc", "warmup"), SETTING),
     "architecture": MACHINE,
-    **dict.fromkeys(("tier", "budget_seconds", *SETTABLE, "suite"), SELECTION),
+    **dict.fromkeys(("tier", "budget_seconds", *SETTABLE, "suite", "shard", "shard_plan"), SELECTION),
 }
 VARIABLE = "environment variable "  # before the names of those that were set
 GPU_FACTS = {

@@ -99,6 +99,7 @@ class PartRecord(TypedDict):
     options: dict[str, str | int | float | None]
     machine: dict[str, str | int | float | bool | None]
     warnings: list[str]
+    gpus: NotRequired[dict[str, dict[str, float | int | str]]]  # device → its facts, such as its uuid
     noise: NotRequired[NoiseRecord]
     priors: NotRequired[list[PriorRecord]]  # what earlier runs on its machine taught
     stopped: NotRequired[str]  # why it ended early

@@ -49,19 +49,25 @@ def judged(records: Mapping[str, Record], machine: Mapping[PriorOf, Prior], stop
         stop: why the timing ended where an interval is not narrow enough.
     """
     visited = {name: record for name, record in records.items() if "visits" in record["timing"]}
-    values = comparisons_of(visited.values())
+    times = {name: times_of(record) for name, record in visited.items()}
+    values = _comparisons(visited, times)
     found = {of: prior_for(of, named, machine.get(of)) for of, named in values.items() if named}
     priors = {of: prior for of, prior in found.items() if prior is not None}
-    of_run = {name: _judged(record, priors, stop) for name, record in visited.items()}
+    of_run = {name: _judged(record, times[name], priors, stop) for name, record in visited.items()}
     of_run |= with_verdicts(of_run, priors.get("sides"))
     return Judged({**records, **of_run}, _visits_record(list(visited.values()), priors), priors)
 
 
 def comparisons_of(visited: Iterable[Record]) -> dict[PriorOf, list[tuple[str, Visits]]]:
     """What is moderated together: the family's name and the values by visit of each comparison, copy, time and duet."""
+    records = {str(number): record for number, record in enumerate(visited)}
+    return _comparisons(records, {name: times_of(record) for name, record in records.items()})
+
+
+def _comparisons(visited: Mapping[str, Record], times: Mapping[str, Visits]) -> dict[PriorOf, list[tuple[str, Visits]]]:
     values: dict[PriorOf, list[tuple[str, Visits]]] = {"speedups": [], "copies": [], "times": [], "sides": []}
     of_device: list[tuple[str, Visits]] = []
-    for record in visited:
+    for name, record in visited.items():
         family = record["case"]["family"]
         values["speedups"] += [(family, ratios_of(speedup)) for speedup in _distinct(record["speedups"])]
         of_device += [
@@ -70,7 +76,7 @@ def comparisons_of(visited: Iterable[Record]) -> dict[PriorOf, list[tuple[str, V
             if "device_speedup" in speedup
         ]
         values["copies"] += [(family, ratios_of(trial)) for trial in record.get("trials", [])]
-        values["times"].append((family, times_of(record)))
+        values["times"].append((family, times[name]))
         if has_pairs(record):
             values["sides"].append((family, values_of(record["against"])))
     return values | ({"device speedups": of_device} if of_device else {})
@@ -130,8 +136,8 @@ def times_of(record: Record) -> Visits:
     return Visits(tuple(points), tuple(errors))
 
 
-def _judged(record: Record, priors: Mapping[PriorOf, Prior], stop: StopReason) -> Record:
-    time = estimate(times_of(record), priors.get("times"))
+def _judged(record: Record, times: Visits, priors: Mapping[PriorOf, Prior], stop: StopReason) -> Record:
+    time = estimate(times, priors.get("times"))
     new: Record = {**record}
     new["speedups"] = [_speedup(speedup, priors) for speedup in record["speedups"]]
     if "trials" in record:

@@ -1,6 +1,6 @@
 """Decodes a run's file and checks it against the schema's types in one pass, for the many files that are valid.
 
-msgspec does both in C, from the schema's own annotations. A file that it refuses is not explained here: ``run_file``
+msgspec does both in C, from the schema's own annotations. A file that it refuses is not explained here: its reader
 decodes and checks it again, step by step, and names the path of the first error.
 """
 
@@ -47,21 +47,36 @@ class _Document(TypedDict):
     commit_info: NotRequired[Any]
 
 
-def decode_typed(content: bytes) -> _Document | None:
+class _Machines(TypedDict):
+    schema: int
+    machines: dict[str, RunRecord]
+
+
+class _OfSeveral(TypedDict):
+    benchmarks: list[_Benchmark]
+    torchduet: _Machines
+    commit_info: NotRequired[Any]
+
+
+SEVERAL = b'"machines"'  # is in every file of several machines
+
+
+def decode_typed(content: bytes) -> Any:
     """The keys of a run's file that the schema names, with all numbers within bounds; None if anything is wrong.
 
     pytest-benchmark's own statistics are left out.
     """
-    try:
-        document: _Document = _decoder().decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return document
+    for document in (_OfSeveral, _Document) if SEVERAL in content else (_Document,):
+        try:
+            return _decoder(document).decode(content)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+    return None
 
 
 @cache
-def _decoder() -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(_bounded(_Document))
+def _decoder(document: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_bounded(document))
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Decodes files of runs."""
