@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import torchduet
-from torchduet import bench, reports, suites
 from torchduet.suites.files.search_path import folders_of
 from torchduet.suites.registry import names
 
+PARTS = ("bench", "suites", "reports")  # of this package, which lie elsewhere in a clone
 # What is never sent of the user's folder, in the words of a .gitignore.
 EXCLUDED = (".git", ".hg", ".svn", "__pycache__", ".venv*", "venv", ".tox", ".nox", ".mypy_cache", ".pytest_cache")
 
@@ -23,12 +24,14 @@ class SentError(ValueError):
 def package(folder: Path) -> Path:
     """Copy this package into a folder, in one piece wherever its parts are here; returns its folder."""
     target = folder / "torchduet"
-    parts = {"": torchduet, "bench": bench, "suites": suites, "reports": reports}
-    for name, part in parts.items():
-        assert part.__file__ is not None
-        own = Path(part.__file__).parent
-        skipped = shutil.ignore_patterns("__pycache__", "*.pyc", *(parts if not name else ()))
-        shutil.copytree(own, target / name, ignore=skipped, dirs_exist_ok=True)
+    own = shutil.ignore_patterns("__pycache__", "*.pyc", *PARTS)
+    shutil.copytree(Path(torchduet.__file__).parent, target, ignore=own)
+    for name in PARTS:
+        found = find_spec(f"{torchduet.__name__}.{name}")
+        assert found is not None
+        assert found.origin is not None
+        compiled = shutil.ignore_patterns("__pycache__", "*.pyc")
+        shutil.copytree(Path(found.origin).parent, target / name, ignore=compiled)
     return target
 
 
