@@ -8,7 +8,7 @@ from typing import Any
 
 from torchduet.bench.fleet.options import ACCELERATOR, EACH, MACHINE
 from torchduet.bench.host import run_lock
-from torchduet.bench.plan import cli
+from torchduet.command_line import Parser
 
 # Of the options of `torchduet run`: those that need no file beside the run's, and no second copy of every case.
 NOT_TAKEN = (
@@ -36,10 +36,22 @@ EPILOG = (
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command and its options."""
+    """Declare the command; its options are declared when it runs, as those of a run take a tenth of a second."""
     parser = commands.add_parser(
         "fleet",
         help="measure on all machines of a Ray cluster, each kind of machine once",
+        add_help=False,
+        prefix_chars="\0",  # so that argparse parses no option itself
+    )
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    parser.set_defaults(command=run)
+
+
+def _parser() -> Parser:
+    from torchduet.bench.plan import cli
+
+    parser = Parser(
+        prog="torchduet fleet",
         description="Measures on the machines of a Ray cluster: gives the families out, goes on when machines are lost "
         "or join, and writes a file for each machine, the merged one, and its page.",
         epilog=EPILOG,
@@ -85,19 +97,21 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
                 parser.add_argument(name, **details)
 
     cli.add_to(Group())
-    parser.set_defaults(command=run)
+    return parser
 
 
-def run(options: argparse.Namespace) -> int:
+def run(command: argparse.Namespace) -> int:
     """Measure, then write the files; returns the exit code."""
     from pathlib import Path
 
     from torchduet.bench.fleet.options import FleetOptions
     from torchduet.bench.fleet.running import Asked, Reports, measure
+    from torchduet.bench.plan import cli
     from torchduet.bench.plan.options import OptionError, parse_duration
     from torchduet.reports.read.run_so_far import run_so_far
     from torchduet.reports.text.refusal import refuse
 
+    options = _parser().parse_args(command.arguments)
     names = [name.removeprefix("--").replace("-", "_") for name in cli.given() if name not in NOT_TAKEN]
     try:
         own = FleetOptions(

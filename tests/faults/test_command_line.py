@@ -63,6 +63,8 @@ def one_line(capsys: pytest.CaptureFixture[str], *command: str, code: int = 2) -
         (["compare", "run.json", "--fail-on"], "--fail-on"),
         (["history", ".", "--machine"], "--machine"),
         (["export", "run.json", "--table"], "--table"),
+        (["fleet", "--address"], "--address"),
+        (["fleet", "-o"], "-o/--output"),
         (["against"], "REV"),
         (["against", "main", "--budget"], "--budget"),
         (["selfcheck", "levels", "--from"], "--from"),
