@@ -42,8 +42,8 @@ class Admission:
         everywhere = [*self.continued.plans(), *plans]
         if lines := other_versions(everywhere):
             raise FleetError(
-                "machines have other versions, and their results could not be merged; install the same everywhere:\n  "
-                + "\n  ".join(lines)
+                "machines have other versions, and their results could not be merged; install the same everywhere: "
+                + "; ".join(lines)
             )
         if unmatched := set.intersection(*(set(planned.unmatched) for planned in plans)):
             raise FleetError(f"--case {min(unmatched)!r}: no case of any machine matches")

@@ -214,7 +214,7 @@ class Driver:
         if not described:
             if members and not any(member.active for member in members) and not self._nodes.waiting():
                 problems = [f"{host}: {text}" for host, text in self._problems.items()]
-                raise FleetError("no machine can take part:\n  " + "\n  ".join(problems))
+                raise FleetError(f"no machine can take part: {'; '.join(problems)}")
             return
         describing = any(member.state is State.DESCRIBING for member in members)
         if describing and self._now() - self._begun < GATHER_SECONDS:

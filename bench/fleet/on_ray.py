@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -232,8 +233,10 @@ class RayNodes:
                 f"--address {address}: Ray's client is not supported: run this on a machine of the cluster, "
                 "with --address auto"
             )
-        if address != "auto":
-            _reachable(address)
+        named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+        if named not in ("", "auto"):
+            _reachable(named)
+            os.environ["RAY_ADDRESS"] = named  # Ray takes the variable before the address that it is given
         environment: dict[str, Any] = {"py_modules": [str(package)]}
         if folder is not None:
             environment |= {"working_dir": str(folder), "excludes": list(EXCLUDED)}

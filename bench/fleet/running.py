@@ -197,7 +197,8 @@ def _journal(asked: Asked, header: Header) -> tuple[FleetJournal, str]:
         raise OptionError(f"-o {folder}: a fleet that ended early is in {path}; give --resume, or name a new folder")
     journal = FleetJournal.reopen(path)
     lines = differing_options(journal.header.options, header.options)
-    edited = [f"{name}: it has been edited" for name in differing_options(journal.header.sources, header.sources)]
+    before = journal.header.sources
+    edited = [f"source {name}: it has been edited" for name, of in header.sources.items() if before.get(name, of) != of]
     if lines or edited:
         journal.close()
         raise JournalError(f"--resume: {path} is of another fleet: {'; '.join(lines + edited)}")
