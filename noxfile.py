@@ -253,7 +253,8 @@ def checks(session: nox.Session) -> dict[str, str]:
     installed, current = CHECKS / "installed", hashlib.sha256(wanted).hexdigest()
     if not installed.exists() or installed.read_text() != current:
         # Most modules are never imported: compiling all of them takes a minute longer.
-        install = (python, "-m", "pip", "install", "-q", "--no-compile", "-e", ".[test,lint]", "-c", "constraints.txt")
+        extras = ".[test,fleet,lint]"
+        install = (python, "-m", "pip", "install", "-q", "--no-compile", "-e", extras, "-c", "constraints.txt")
         session.run_install(*install, external=True)
         installed.write_text(current)
     return {"PATH": os.pathsep.join((str(CHECKS / "bin"), os.environ.get("PATH", os.defpath)))}

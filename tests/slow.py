@@ -203,6 +203,11 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_the_page_itself_never_scrolls_sideways[3:]",
     ),
     "docs/test_pages.py": ("test_a_command_that_measures_nothing_runs[1:]",),
+    "bench/fleet/test_on_ray.py": (
+        "test_a_killed_driver_leaves_nothing_running_and_is_continued",
+        "test_a_node_is_killed_another_joins_and_all_families_are_measured_once",
+        "test_ctrl_c_writes_what_there_is_and_says_how_to_go_on",
+    ),
     "duet/test_against.py": (
         "test_bad_input_is_one_line",
         "test_a_module_that_the_base_lacks_says_what_to_do",

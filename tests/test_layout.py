@@ -40,8 +40,8 @@ BENCH_LAYERS = (
     "merge",
     "library",
     "duet",
-    "fleet",
     "plugin",
+    "fleet",
     "selfcheck",
     "peers",
 )

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from torchduet import __version__, merge_command
+from torchduet import __version__, fleet_command, merge_command
 from torchduet.bench.peers import command as peers
 from torchduet.bench.plugin import against_command as against
 from torchduet.bench.plugin import run_command as run_of_cases
@@ -21,17 +21,8 @@ from torchduet.reports.text.refusal import refuse
 
 REST = "--"  # what follows is passed on to pytest; argparse itself would take it for a positional argument
 COMMANDS = (
-    run_of_cases,
-    against,
-    merge_command,
-    render,
-    compare,
-    machines,
-    history,
-    claims,
-    export,
-    selfcheck,
-    peers,
+    *(run_of_cases, against, fleet_command, merge_command),
+    *(render, compare, machines, history, claims, export, selfcheck, peers),
 )
 
 

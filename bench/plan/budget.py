@@ -84,7 +84,8 @@ class Budget:
         now: Callable[[], float] | None = None,
     ) -> None:
         self._extra, self._now, self._seconds = extra, now or monotonic, seconds
-        self._deadline = self._now() + seconds - spent
+        self._begun = self._now() - spent
+        self._deadline, self._part = self._begun + seconds, seconds
         self._tolerance = TOLERANCE * seconds
         self._tolerated = self._tolerance if asked_for else TOLERATED_SECONDS
         self._families, self._left = list(families), list(families)
@@ -96,6 +97,18 @@ class Budget:
     def set_aside(self, seconds: float) -> None:
         """Reserve ``seconds`` for the time after the last family."""
         self._deadline -= seconds
+
+    def use_only(self, seconds: float) -> None:
+        """Let this process use only so many seconds of the budget, as other machines use the rest; can be changed.
+
+        The shares of families, by which cases are too slow and visits are long, stay those of the whole budget.
+        """
+        self._deadline += seconds - self._part
+        self._part = seconds
+
+    def used(self) -> float:
+        """Seconds since the budget began, with those that a resumed run had spent before."""
+        return self._now() - self._begun
 
     def _fixed(self, family: Family) -> float:
         first_calls = sum(self._cost(_kind(case.mode)) + self._extra for case in family.cases if case.slowdown == 1)
@@ -148,6 +161,10 @@ class Budget:
         """The seconds that all visits to a family take, their first calls included, before anything is measured."""
         spare = max(0.0, self._seconds - math.fsum(map(self._minimum, self._families)))
         return self._minimum(family) + self._beyond_minimum(family, self._per_case(spare))
+
+    def least(self, family: Family) -> float:
+        """The seconds that a family takes at least, as far as is known so far."""
+        return self._minimum(family)
 
     def _minimum(self, family: Family) -> float:
         return self._fixed(family) + self._long_calls(family) + MIN_SECONDS

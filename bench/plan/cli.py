@@ -174,6 +174,10 @@ def read(config: Any) -> Options:
     Raises:
         OptionError: a value that cannot be used.
     """
+    return parse(**{name.removeprefix("--").replace("-", "_"): config.getoption(name) for name in given()})
+
+
+def given() -> list[str]:
+    """The options whose values :func:`torchduet.bench.plan.options.parse` takes."""
     others = ("--suite", "--case", PROFILE[0], WARM_START[0], LOCK_CLOCKS[0])
-    given = [*(name for name, *_ in VALUES), *others, *(name for name, _ in FLAGS)]
-    return parse(**{name.removeprefix("--").replace("-", "_"): config.getoption(name) for name in given})
+    return [*(name for name, *_ in VALUES), *others, *(name for name, _ in FLAGS)]

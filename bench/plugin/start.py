@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -18,18 +17,19 @@ from torchduet.bench.host.system_limits import limits
 from torchduet.bench.plan import claim_selection, cli, preflight
 from torchduet.bench.plan.case_globs import check_keywords
 from torchduet.bench.plan.options import OptionError
-from torchduet.bench.plugin import given, gpu_clocks, gpus, output, sharding
+from torchduet.bench.plugin import given, gpu_clocks, output, sharding
 from torchduet.bench.plugin.run_command import BENCH
 from torchduet.bench.plugin.stash import CASES, DUET, LEADER, SESSION, json_path
 from torchduet.bench.record.words.counting import plural
 from torchduet.bench.run.measuring import Measuring
+from torchduet.bench.run.preparing import environment_warnings, import_suites
 from torchduet.bench.run.profile_selection import profiling_of
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
-from torchduet.bench.workers import process
 from torchduet.bench.workers.exit_reason import kill_group
 from torchduet.bench.workers.launcher import Launcher, silent_seconds
+from torchduet.bench.workers.process import machine_of
 from torchduet.suites.extras import install
 from torchduet.suites.registry import names
 from torchduet.suites.workload import SuiteError, cores
@@ -88,7 +88,7 @@ def _start(config: pytest.Config, stop_request: StopRequest) -> None:
         preflight.check_test_files(BENCH)
         _own_compiler_folder(config)
         silent = options.hang_seconds or silent_seconds(options.budget_seconds)
-        files, import_warnings = _import_suites(options.suites or (), silent)
+        files, import_warnings = import_suites(options.suites or (), silent)
         data = preflight.check_data(options.data)
         config.stash[sharding.SHARDING] = sharding.begin(options, json_path(config))
         preflight.check_output(json_path(config), selecting_only=config.option.collectonly)
@@ -141,7 +141,7 @@ def _start(config: pytest.Config, stop_request: StopRequest) -> None:
         data=data,
         profiling=profiling,
     )
-    warnings += gpus.environment_warnings(settings)
+    warnings += environment_warnings(settings)
     progress = Progress(warnings)
     try:
         preflight.check_devices(list(map(str, options.asked.get("device", ()))), machine, selecting_only=selecting_only)
@@ -168,29 +168,13 @@ def _own_compiler_folder(config: pytest.Config) -> None:
     config.add_cleanup(lambda: os.environ.__delitem__(OF_COMPILER))
 
 
-def _import_suites(sources: Sequence[str], max_seconds: float) -> tuple[list[str], list[str]]:
-    """Import the suites; returns the files that the fork server is to import, and warnings."""
-    if all(source in names() for source in sources):
-        preflight.check_suites(sources, max_seconds)
-        return [], []
-    from torchduet.bench.workers.imported_once import Imports  # imports torch, as a user's file does
-
-    imports = Imports(alone=sum(source not in names() for source in sources) == 1)
-    preflight.check_suites(sources, max_seconds, imports.observed)
-    return imports.once, imports.warnings
-
-
 def _machine(launcher: Launcher) -> Machine:
     try:
-        import torch
+        machine = machine_of(lambda: launcher.machine(own_process=True))
     except ModuleNotFoundError as error:
         raise pytest.UsageError(
             f"{error.name} is not installed in this environment: {install('', str(error.name))}"
         ) from None
-    # A build for an accelerator is probed in a worker: this process never initialises a driver.
-    if torch.accelerator.current_accelerator() is not None:
-        return launcher.machine(own_process=True)
-    machine = process.describe_machine(None, lambda *_: None)
     assert isinstance(machine, Machine)
     return machine
 

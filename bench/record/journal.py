@@ -26,6 +26,7 @@ except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 FORMAT = 1
+RUN = "run"  # the kind of a run's first entry
 MIDDLE = b'","entry":'
 END = b"}\n"
 NAME_ANOTHER = "remove it, or name another --benchmark-json"
@@ -134,7 +135,7 @@ class Journal:
         self.problem = ""
 
     @classmethod
-    def create(cls, path: Path, header: Mapping[str, Any]) -> Journal:
+    def create(cls, path: Path, header: Mapping[str, Any], kind: str = RUN) -> Journal:
         """Begin a new journal; an existing one must be moved first, see :func:`set_aside`.
 
         Raises:
@@ -146,7 +147,7 @@ class Journal:
             raise JournalError(f"{path} cannot be written: {error.strerror}") from None
         journal = cls(path, handle, 0)
         journal._lock()
-        journal.append({"kind": "run", "format": FORMAT, **header})
+        journal.append({"kind": kind, "format": FORMAT, **header})
         _sync_folder(path.parent)
         if journal.problem:
             journal.remove()
@@ -161,6 +162,24 @@ class Journal:
             JournalBusyError: another run is writing it.
             JournalError: it cannot be used.
         """
+        journal = cls.opened(path)
+        try:
+            with os.fdopen(os.dup(journal._handle), "rb") as file:
+                content = parse(file.read(), str(path))
+        except BaseException:
+            journal.close()
+            raise
+        journal.continue_after(content.intact)
+        return journal, content
+
+    @classmethod
+    def opened(cls, path: Path) -> Journal:
+        """Open a journal whose content is read line by line; then :meth:`continue_after` has to be called.
+
+        Raises:
+            JournalBusyError: another run is writing it.
+            JournalError: it cannot be used.
+        """
         try:
             handle = regular.descriptor(path, os.O_RDWR | os.O_APPEND)
         except OSError as error:
@@ -170,13 +189,14 @@ class Journal:
             journal._lock()
             if not os.fstat(handle).st_nlink:
                 raise JournalBusyError(f"{path} was removed just now, by the run that it belonged to: {NAME_ANOTHER}")
-            with os.fdopen(os.dup(handle), "rb") as file:
-                content = parse(file.read(), str(path))
-            journal._size = content.intact
         except BaseException:
             journal.close()
             raise
-        return journal, content
+        return journal
+
+    def continue_after(self, intact: int) -> None:
+        """Continue a journal that was opened: what comes after so many bytes is damaged, and is cut off later."""
+        self._size = intact
 
     def append(self, entry: Mapping[str, Any]) -> Span | None:
         """Add an entry, and wait until it is on disk. On failure nothing is added, and ``problem`` is set."""

@@ -55,6 +55,7 @@ class Measuring:
     Attributes:
         settings: with the budget that :meth:`plan` has set.
         gpus: ``cuda:N`` → NVML's device, of the GPUs that were asked for; None where NVML does not have it.
+        warm_starts: whether the tier's own choice of warm starts is made here, and not by another machine.
         shortest_visit: seconds that a visit times at least.
     """
 
@@ -78,6 +79,7 @@ class Measuring:
         )
         self._interpreters = Interpreters(launcher.servers, settings.threads, self.progress)
         self._ceilings_measured = False  # by this process
+        self.warm_starts = True
 
     def plan(self, selected: Sequence[Case]) -> None:
         """Set the families and the budget; called once, after pytest's selection."""
@@ -105,9 +107,13 @@ class Measuring:
         Raises:
             EndedEarlyError: the run is to end.
         """
+        self.begin()
+        return self._order(family)
+
+    def begin(self) -> None:
+        """Start the budget, unless it has begun: before the first family, or the first visit of a resumed run."""
         if self.budget is None:
             self._begin()
-        return self._order(family)
 
     def _order(self, family: Family) -> list[Family]:
         assert self.budget is not None
@@ -187,8 +193,7 @@ class Measuring:
         Raises:
             EndedEarlyError: the run is to end.
         """
-        if self.budget is None:  # every family was measured before the run was resumed
-            self._begin()
+        self.begin()  # where every family was measured before the run was resumed
         assert self.budget is not None
         if not self._ceilings_measured:
             self._measure_ceilings()
@@ -258,7 +263,8 @@ class Measuring:
             progress.startup = began
             self._pilots_before(first)
             pilots = progress.elapsed() - began  # they are timed again at the end
-            set_aside = pilots + ceiling_seconds(progress, options.budget_seconds) + warm_starts.set_aside(options)
+            warm = warm_starts.set_aside(options) * self.warm_starts
+            set_aside = pilots + ceiling_seconds(progress, options.budget_seconds) + warm
             progress.write(Began(at=began, startup=began, set_aside=set_aside))
         self.budget.set_aside(set_aside)
 

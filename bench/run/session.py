@@ -87,6 +87,16 @@ class Session:
             self._family = {case: family for family in self.progress.families for case in family.reported}
         return self._family[case]
 
+    def measure(self, family: Family) -> None:
+        """Measure a family by itself, whatever comes before it in the plan, and keep its outcomes.
+
+        Raises:
+            EndedEarlyError: the run is to end, and too little of the family was timed.
+            WorkerError: no worker can be used.
+        """
+        self.measuring.begin()
+        self._measure(family)
+
     def _measure(self, family: Family) -> None:
         """Measure a family, and keep its outcomes."""
         if self.stop_request.received():
@@ -104,27 +114,43 @@ class Session:
         self.progress.outcomes.store(self._last_cases, self.progress.journal, self._last_span)
         self._last_cases, self._last_span = (), None
 
+    def visit(self) -> bool:
+        """Visit the family again for which that is worth most; False where no visit is left, or no time for one.
+
+        Raises:
+            EndedEarlyError: the run is to end.
+        """
+        self._store_last()
+        if self.stop_request.received():
+            raise EndedEarlyError
+        if (visit := self.measuring.visit()) is None:
+            return False
+        self.progress.outcomes.add_visit(visit.entries, visit.began)
+        self.progress.write(visit_event(self.measuring, visit))
+        return True
+
     def _visit_again(self) -> None:
         """Visit the families again until all is precise, or the budget is used up."""
-        progress = self.progress
-        self._store_last()
-        while not self.stop_request.received() and (visit := self.measuring.visit()) is not None:
-            progress.outcomes.add_visit(visit.entries, visit.began)
-            progress.write(visit_event(self.measuring, visit))
+        while self.visit():
+            pass
         if self.stop_request.received():
             raise EndedEarlyError
 
     def _end(self) -> None:
-        """Finish the run after its last family. Profiles are not in the journal: a resumed run makes them again."""
+        """Finish the run after its last family."""
+        if not self.progress.finished and not self.settings.check_only:
+            self._visit_again()
+        self.finish()
+
+    def finish(self) -> None:
+        """Measure what comes after the last visit. Profiles are not in the journal: a resumed run makes them again."""
         progress, settings = self.progress, self.settings
         if not progress.finished:
-            if not settings.check_only:
-                self._visit_again()
             self.measuring.finish()
             self._teach_later_runs()
             progress.finished = True
             progress.write(Ended(at=progress.elapsed()))
-        if not settings.check_only and STAGE not in progress.seconds:
+        if not settings.check_only and self.measuring.warm_starts and STAGE not in progress.seconds:
             measure_warm_starts(settings.options, progress, self.measuring.launcher, self.measuring.task_of)
         if settings.profiling is not None and not settings.check_only and "profiling" not in progress.seconds:
             self.measuring.profile(settings.profiling)

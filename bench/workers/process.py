@@ -155,3 +155,19 @@ def describe_machine(_: None, __: Callable[[str, float], None]) -> Any:
 
     present, missing = accelerators()
     return replace(probe(), accelerators=present, no_accelerator=missing)
+
+
+def machine_of(in_worker: Callable[[], Any]) -> Any:
+    """This machine, described by this process, or in a worker where there may be an accelerator.
+
+    This process never initialises a driver.
+
+    Args:
+        in_worker: describes it in a worker.
+
+    Raises:
+        ModuleNotFoundError: torch is not installed.
+    """
+    import torch
+
+    return describe_machine(None, lambda *_: None) if torch.accelerator.current_accelerator() is None else in_worker()

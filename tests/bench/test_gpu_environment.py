@@ -33,6 +33,7 @@ from torchduet.bench.plugin.stash import DUET, SELECTED, SESSION
 from torchduet.bench.record.machines.facts import SETTING
 from torchduet.bench.record.run_record import run_record
 from torchduet.bench.record.schema import KEY
+from torchduet.bench.run import preparing
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.resume import identity
 from torchduet.bench.run.run_facts import facts_of
@@ -102,9 +103,9 @@ def settings(machine: Any, **given: Any) -> Settings:
 
 def test_only_a_run_that_measures_a_gpu_is_warned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
-    assert len(gpus.environment_warnings(settings(WITH_GPU))) == 1
-    assert gpus.environment_warnings(settings(WITH_GPU, device="cpu")) == []
-    assert gpus.environment_warnings(settings(probe())) == []
+    assert len(preparing.environment_warnings(settings(WITH_GPU))) == 1
+    assert preparing.environment_warnings(settings(WITH_GPU, device="cpu")) == []
+    assert preparing.environment_warnings(settings(probe())) == []
 
 
 def test_tf32_that_the_environment_switches_off_is_not_measured_as_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,6 +203,7 @@ def checked(*, when_busy: str = "go", duet: object = None, device: str = "cuda",
     progress: Any = Progress(families=[SimpleNamespace(cases=[case(device=device)])])  # type: ignore[list-item]
     pilot_timer: Any = None
     measuring = SimpleNamespace(
+        settings=settings(WITH_GPU),
         gpus={"cuda:0": handle},
         progress=progress,
         monitor=Monitor(pilot_timer, 1, 60.0, progress.warnings.append),
@@ -219,7 +221,7 @@ def test_the_wait_for_a_gpu_is_no_part_of_the_run(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr("torchduet.bench.run.progress.monotonic", lambda: monotonic() + 3600)
         return []
 
-    monkeypatch.setattr(gpus, "check_idle", an_hour)
+    monkeypatch.setattr(preparing, "check_idle", an_hour)
     progress, _ = checked()
     assert progress.elapsed() < 1800
 

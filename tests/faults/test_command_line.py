@@ -64,6 +64,8 @@ def one_line(capsys: pytest.CaptureFixture[str], *command: str, code: int = 2) -
         (["machines", "run.json", "--prices"], "--prices"),
         (["history", ".", "--machine"], "--machine"),
         (["export", "run.json", "--table"], "--table"),
+        (["fleet", "--address"], "--address"),
+        (["fleet", "-o"], "-o/--output"),
         (["against"], "REV"),
         (["against", "main", "--budget"], "--budget"),
         (["selfcheck", "levels", "--from"], "--from"),

@@ -1,0 +1,1 @@
+"""The process that measures on one machine of a fleet: it carries out its driver's orders."""

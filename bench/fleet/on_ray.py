@@ -1,0 +1,293 @@
+"""A fleet's machines as nodes of a Ray cluster. No other module imports ray.
+
+One actor on each node reserves all of its CPUs and GPUs, so that Ray schedules nothing else beside a measurement. The
+actor only passes orders and replies on: a process of its own measures, in which there is no Ray.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from torchduet.bench.fleet.actor import NodeActor
+from torchduet.bench.fleet.messages import Gone, Order, encode, reply_of
+from torchduet.bench.fleet.nodes import Arrived, ClusterError, Event, Leaving, Lost, Said
+from torchduet.bench.fleet.sent import EXCLUDED
+from torchduet.bench.host.run_lock import GO, REFUSE
+
+LOOK_SECONDS = 2.0  # between two looks at which nodes there are
+RETRY_SECONDS = 0.5  # after a call that did not reach its actor
+UNAVAILABLE_SECONDS = 60.0  # that an actor may not be reached until its node counts as lost
+CONNECT_SECONDS = 10.0
+MAX_STARTS = 3  # of the process on one node
+RESERVED = ("CPU", "GPU")
+ABSENT = "the command fleet needs Ray: pip install 'torchduet[fleet]'"
+
+
+class _Node:
+    """A node of the cluster.
+
+    Attributes:
+        name: for the driver: one for each process that was started there.
+        first: number of the next reply.
+        told: whether the driver has been told that it has arrived.
+        gone: whether its process has ended by a fault: another can be started.
+        unavailable: since when it cannot be reached.
+    """
+
+    def __init__(self, name: str, host: str, actor: Any) -> None:
+        self.name, self.host, self.actor = name, host, actor
+        self.first, self.reference = 0, actor.replies.remote(0)
+        self.told = self.leaving = self.gone = False
+        self.unavailable: float | None = None
+
+
+class RayNodes:
+    """The nodes of a Ray cluster.
+
+    Args:
+        address: ``auto``, or ``HOST:PORT`` of the cluster.
+        package: the folder of this package, which is sent to every node.
+        folder: of the suite files, which is sent, too; None: there are none.
+        when_busy: what to do with nodes whose CPUs or GPUs others have reserved: wait, refuse or go.
+
+    Raises:
+        ClusterError: the cluster cannot be reached, or is busy and ``when_busy`` is ``refuse``.
+    """
+
+    def __init__(self, address: str, package: Path, folder: Path | None, when_busy: str) -> None:
+        self._ray = imported()
+        self._when_busy = when_busy
+        self._nodes: dict[str, _Node] = {}  # by Ray's id
+        self._sends_files = folder is not None
+        self._connect(address, package, folder)
+        self._starts: dict[str, int] = {}
+        self._looked = -LOOK_SECONDS
+        self._events: list[Event] = []
+        try:
+            if when_busy == REFUSE and (busy := self._busy()):
+                hosts = ", ".join(sorted(busy.values()))
+                raise ClusterError(f"--when-busy refuse: others have reserved CPUs or GPUs of {hosts}")
+        except BaseException:
+            self.close()
+            raise
+
+    def poll(self, seconds: float) -> list[Event]:
+        """What has happened; see :class:`torchduet.bench.fleet.nodes.Nodes`."""
+        deadline = monotonic() + seconds
+        while True:
+            if monotonic() - self._looked >= LOOK_SECONDS:
+                self._looked = monotonic()
+                self._look()
+            self._receive(max(0.0, min(deadline - monotonic(), LOOK_SECONDS)))
+            if self._events or monotonic() >= deadline:
+                events, self._events = self._events, []
+                return events
+
+    def send(self, node: str, order: Order) -> None:
+        """Send an order; see :class:`torchduet.bench.fleet.nodes.Nodes`."""
+        for found in self._nodes.values():
+            if found.name == node:
+                found.actor.send.remote(encode(order))
+
+    def release(self, node: str) -> None:
+        """End what was started on a node; see :class:`torchduet.bench.fleet.nodes.Nodes`."""
+        for key, found in list(self._nodes.items()):
+            if found.name == node:
+                del self._nodes[key]
+                self._end(found)
+                if not found.gone:  # it has done all that it can
+                    self._starts[key] = MAX_STARTS
+
+    def waiting(self) -> dict[str, str]:
+        """Nodes whose CPUs others use; see :class:`torchduet.bench.fleet.nodes.Nodes`."""
+        return {node.host: "is used by others" for node in self._nodes.values() if not node.told}
+
+    def close(self) -> None:
+        """Release all nodes, and leave the cluster."""
+        nodes = list(self._nodes.values())
+        with contextlib.suppress(Exception):
+            self._ray.wait([node.actor.end.remote() for node in nodes], num_returns=len(nodes), timeout=15.0)
+        with contextlib.suppress(Exception):
+            self._ray.shutdown()
+
+    def _end(self, node: _Node) -> None:
+        """End the process, then the actor: it is killed in any case when the cluster is left."""
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            node.actor.end.remote()
+            node.actor.__ray_terminate__.remote()
+
+    def _look(self) -> None:
+        """Start an actor on each node that has none, and find out which nodes will be taken away."""
+        try:
+            alive = {str(node["NodeID"]): node for node in self._ray.nodes() if node["Alive"]}
+        except Exception as error:  # noqa: BLE001 (Ray's own errors of a lost connection have no common class)
+            raise ClusterError(f"the cluster cannot be reached any more: {_line(error)}") from None
+        busy = self._busy()
+        for key, node in alive.items():
+            if key not in self._nodes and node["Resources"].get("CPU") and self._starts.get(key, 0) < MAX_STARTS:
+                self._start(key, node, is_busy=key in busy)
+        for key in self._draining():
+            if key in self._nodes and not self._nodes[key].leaving:
+                self._nodes[key].leaving = True
+                self._events.append(Leaving(self._nodes[key].name, "is taken away by the cluster"))
+
+    def _start(self, key: str, node: Mapping[str, Any], *, is_busy: bool) -> None:
+        self._starts[key] = number = self._starts.get(key, 0) + 1
+        go = is_busy and self._when_busy == GO
+        resources = {name: 0.0 if go else float(node["Resources"].get(name, 0.0)) for name in RESERVED}
+        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(key, soft=False)
+        actor = (
+            self._ray.remote(NodeActor)
+            .options(
+                num_cpus=resources["CPU"],
+                num_gpus=resources["GPU"],
+                max_restarts=0,
+                max_concurrency=3,  # a call waits for replies while another sends an order
+                scheduling_strategy=strategy,
+            )
+            .remote(self._sends_files)
+        )
+        host = str(node.get("NodeManagerHostname") or node.get("NodeManagerAddress"))
+        self._nodes[key] = _Node(f"{key}/{number}", host, actor)
+        if not is_busy or go:
+            self._arrived(self._nodes[key])
+
+    def _arrived(self, node: _Node) -> None:
+        node.told = True
+        self._events.append(Arrived(node.name, node.host))
+
+    def _receive(self, seconds: float) -> None:
+        """Wait for replies of any node."""
+        by_reference = {node.reference: node for node in self._nodes.values()}
+        if not by_reference:
+            sleep(seconds)
+            return
+        ready, _ = self._ray.wait(list(by_reference), num_returns=1, timeout=seconds)
+        if ready:  # those of others that are there, too
+            ready, _ = self._ray.wait(list(by_reference), num_returns=len(by_reference), timeout=0)
+        for reference in ready:
+            self._received(by_reference[reference], reference)
+
+    def _received(self, node: _Node, reference: Any) -> None:
+        errors = self._ray.exceptions
+        try:
+            first, lines = self._ray.get(reference)
+        except errors.ActorUnavailableError as error:
+            now = monotonic()
+            node.unavailable = now if node.unavailable is None else node.unavailable
+            if now - node.unavailable > UNAVAILABLE_SECONDS:
+                self._lose(node, f"cannot be reached: {_line(error)}")
+                return
+            sleep(RETRY_SECONDS)
+        except errors.RuntimeEnvSetupError as error:
+            self._lose(node, f"cannot be sent this package: {_line(error)}")
+            return
+        except errors.RayError as error:
+            self._lose(node, f"was lost: {_line(error)}")
+            return
+        else:
+            node.unavailable = None
+            if not node.told:
+                self._arrived(node)
+            replies = [reply_of(line) for line in lines]
+            node.gone = node.gone or any(isinstance(reply, Gone) for reply in replies)
+            self._events += [Said(node.name, reply) for reply in replies]
+            node.first = first + len(lines)
+        node.reference = node.actor.replies.remote(node.first)
+
+    def _lose(self, node: _Node, why: str) -> None:
+        self._nodes = {key: other for key, other in self._nodes.items() if other is not node}
+        self._events.append(Lost(node.name, why))
+
+    def _busy(self) -> dict[str, str]:
+        """Ray's id → host, of nodes of which others have reserved CPUs or GPUs."""
+        from ray._private.state import available_resources_per_node
+
+        free, found = available_resources_per_node(), {}
+        for node in self._ray.nodes():
+            key, whole = str(node["NodeID"]), node["Resources"]
+            if not node["Alive"] or not whole.get("CPU") or key in self._nodes:
+                continue
+            if any(free.get(key, {}).get(name, 0.0) < whole.get(name, 0.0) for name in RESERVED):
+                found[key] = str(node.get("NodeManagerHostname"))
+        return found
+
+    def _draining(self) -> list[str]:
+        """Ray's ids of nodes that will be taken away, such as preempted ones; Ray's public interface has none."""
+        with contextlib.suppress(ImportError, AttributeError):
+            from ray._private.state import state
+
+            return list(state.get_draining_nodes())
+        return []
+
+    def _connect(self, address: str, package: Path, folder: Path | None) -> None:
+        if address.startswith("ray://"):
+            raise ClusterError(
+                f"--address {address}: Ray's client is not supported: run this on a machine of the cluster, "
+                "with --address auto"
+            )
+        named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+        if named not in ("", "auto"):
+            _reachable(named)
+            os.environ["RAY_ADDRESS"] = named  # Ray takes the variable before the address that it is given
+        environment: dict[str, Any] = {"py_modules": [str(package)]}
+        if folder is not None:
+            environment |= {"working_dir": str(folder), "excludes": list(EXCLUDED)}
+        logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of what it leaves out of the folder
+        try:
+            self._ray.init(
+                address=address,
+                runtime_env=environment,
+                log_to_driver=False,
+                logging_level="ERROR",
+                configure_logging=False,
+                include_dashboard=False,
+            )
+        except Exception as error:  # noqa: BLE001 (Ray raises ConnectionError, RuntimeError, ValueError and others)
+            raise ClusterError(f"--address {address}: {_line(error)}") from None
+
+
+def imported() -> Any:
+    """The module ray.
+
+    Raises:
+        ClusterError: it is not installed.
+    """
+    try:
+        import ray
+        import ray.exceptions
+        import ray.util.scheduling_strategies
+    except ModuleNotFoundError:
+        raise ClusterError(ABSENT) from None
+    return ray
+
+
+def _reachable(address: str) -> None:
+    """Try to connect: Ray itself would try for minutes, and end this process then.
+
+    Raises:
+        ClusterError: nothing answers there.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ClusterError(f"--address {address}: use auto, or HOST:PORT of the cluster, such as 10.0.0.5:6379")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ClusterError(
+            f"--address {address}: nothing answers there ({error.strerror or error}): start a cluster with "
+            "ray start --head, or name its address"
+        ) from None
+
+
+def _line(error: BaseException) -> str:
+    """The first line of an error of Ray, which can have a hundred."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__
