@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 KINDS = ("python", "console", "sh", "yaml", "toml", "ipython", "text")
 OURS = ("torchduet", "pytest", "nox")
 SUBSHELL = re.compile(r"\$\([^)]*\)|\"?\$\w+\"?")
-INLINE = re.compile(rf"(?:{'|'.join(OURS)}|pip install|python -m|git) ")
+INLINE = re.compile(rf"(?:\.venv/bin/)?(?:{'|'.join(OURS)}|pip install|python -m|git) ")
 NOT_A_COMMAND = ("…", "<(", "WHEEL", "REV", "FILE", "PYTHON")  # stand for something that the reader puts there
 
 
