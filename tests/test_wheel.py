@@ -164,6 +164,11 @@ def test_an_index_has_all_it_shows(wheel: Path) -> None:
     assert [link for link in links if not link.startswith("https://")] == []  # nothing is beside the page there
     files = [link.partition("#")[0].partition("/blob/main/")[2] for link in links if "/blob/main/" in link]
     assert all((ROOT / file).is_file() for file in files)
+    pictures = re.findall(r'src(?:set)?="([^"]+)"', shown.get_payload())
+    assert len(pictures) == 2
+    for address in pictures:
+        assert (ROOT / address.removeprefix("https://raw.githubusercontent.com/torchduet/torchduet/main/")).is_file()
+        assert address.startswith("https://raw.githubusercontent.com/")
 
 
 def test_a_page_says_what_each_extra_is_for() -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[2]
-KINDS = ("python", "console", "sh", "yaml", "toml", "ipython", "text")
+KINDS = ("python", "console", "sh", "bash", "yaml", "toml", "ipython", "text")
 OURS = ("torchduet", "pytest", "nox")
 SUBSHELL = re.compile(r"\$\([^)]*\)|\"?\$\w+\"?")
-INLINE = re.compile(rf"(?:{'|'.join(OURS)}|pip install|python -m|git) ")
+INLINE = re.compile(rf"(?:\.venv/bin/)?(?:{'|'.join(OURS)}|pip install|python -m|git) ")
 NOT_A_COMMAND = ("…", "<(", "WHEEL", "REV", "FILE", "PYTHON")  # stand for something that the reader puts there
 
 
@@ -26,7 +26,7 @@ class Block:
     Attributes:
         page: its file, from the root.
         line: of its first line, from 1.
-        kind: the word behind the fence.
+        kind: the word behind the fence; without one it holds commands.
     """
 
     page: str
@@ -72,7 +72,7 @@ def text_of(page: str) -> str:
 def blocks() -> tuple[Block, ...]:
     """Every fenced block of every page."""
     return tuple(
-        Block(page, token.map[0] + 2, token.info.strip(), token.content)
+        Block(page, token.map[0] + 2, token.info.strip() or "console", token.content)
         for page in pages()
         for token in MarkdownIt().parse(text_of(page))
         if token.type == "fence" and token.map
@@ -110,7 +110,7 @@ def commands() -> tuple[Command, ...]:
     found = [
         command
         for block in blocks()
-        if block.kind in ("console", "sh")
+        if block.kind in ("console", "sh", "bash")
         for command in commands_of(block.text, str(block))
     ]
     for page in pages():
