@@ -58,7 +58,7 @@ class RankInputs(FamilyInputs):
         """
         self.joint = self._joint(device, number)
         self.own = self._sharded(self.joint)
-        if _share_memory(self.own, self.joint):
+        if self._of.shard is None or _share_memory(self.own, self.joint):
             self.own = self._sharded(self._joint(device, number))
         return self.own
 

@@ -35,10 +35,10 @@ def in_turn(x: Tensor, weights: list[Tensor]) -> Tensor:
 
 
 def forked(x: Tensor, weights: list[Tensor]) -> Tensor:
-    others = [torch.jit.fork(chain, x, weight) for weight in weights[1:]]
+    others = [torch.jit.fork(chain, x, weight) for weight in weights[1:]]  # type: ignore[no-untyped-call]
     y = chain(x, weights[0])
     for other in others:
-        y = y + torch.jit.wait(other)
+        y = y + torch.jit.wait(other)  # type: ignore[no-untyped-call]
     return y
 
 
@@ -49,7 +49,7 @@ def scripted(x: Tensor, weights: list[Tensor]) -> Chains:
         raise Unavailable(f"torch {torch.__version__} has no TorchScript (torch.jit.script)")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
-        compiled: Chains = torch.jit.script(forked)  # type: ignore[no-untyped-call]
+        compiled: Chains = torch.jit.script(forked)
     return compiled
 
 

@@ -74,7 +74,8 @@ class QuantisedLayer:
         config = require_torchao(name, x.device)
         from torchao.quantization import quantize_
 
-        layer = nn.Linear(*weight.t().shape, bias=False, device=weight.device, dtype=weight.dtype)
+        width, features = weight.shape
+        layer = nn.Linear(features, width, bias=False, device=weight.device, dtype=weight.dtype)
         with torch.no_grad():
             layer.weight.copy_(weight)
         with warnings.catch_warnings():
