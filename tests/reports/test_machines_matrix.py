@@ -108,6 +108,13 @@ def test_equal_machines_are_too_close_to_call() -> None:
     assert headline(of) == f"No machine is the fastest: too close to call in {len(of.rows)} cases"
 
 
+def test_where_most_cases_are_close_that_is_said_first() -> None:
+    of = comparison([epyc(), xeon(factor=1.0, factors={SQUARE: 2.0})])
+    compared = len(of.rows)
+    assert headline(of) == f"{compared - 1} of {compared} cases are too close to call; {EPYC} is the fastest in 1"
+    assert answers(of)[0].sentences == ("In these cases AMD EPYC 7763 is 2.00× as fast as Intel Xeon.",)
+
+
 def test_a_machine_without_a_case_says_why() -> None:
     lacking = on(make_run(), cpu=XEON)
     lacking["benchmarks"] = lacking["benchmarks"][:-3]
