@@ -96,7 +96,6 @@ def render(of: Comparison) -> str:
 
 def _summary(of: Comparison, at: int) -> Summary:
     column, price = of.columns[at], of.per_hour[at]
-    per_price = of.work_per_price(at)
     failed = {one["case"]["id"] for run in column.runs for one in run.about["failed"]}
     started = [date(run.about["started"]) for run in column.runs]
     return Summary(
@@ -106,10 +105,10 @@ def _summary(of: Comparison, at: int) -> Summary:
         measured=sum(bool(row.cells[at]) for row in of.rows),
         failed=len(failed),
         fastest=_share(of.time.wins[at], of.time.compared),
-        ratio=of.ratio_words(at),
+        ratio=of.in_words(at, of.median_ratio(at)),
         price=of.prices.price(price) if price else "",
         cheapest=_share(of.cost.wins[at], of.cost.compared) if of.cost and price else "",
-        per_price=units.ratio(per_price) if per_price is not None else "",
+        per_price=of.in_words(at, of.work_per_price(at)),
         thriftiest=_share(of.energy.wins[at], of.energy.compared),
         started=started[0] if len(set(started)) == 1 else f"{started[0]}, and later",
     )
