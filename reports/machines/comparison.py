@@ -78,7 +78,7 @@ class Comparison:
         return median(ratios) if ratios else None
 
     def in_words(self, at: int, ratio: float | None) -> str:
-        """A machine's median: ``2.52×``, ``53.0× in 3`` in 3 of more cases of the base; empty without one."""
+        """A machine's median: ``2.52×``; ``53.0× in 3`` if it shares only 3 of the base's cases; empty without one."""
         if ratio is None:
             return ""
         shared = self.shared(at)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reports.on_machines import EPYC, SQUARE, WORK, XEON, epyc, h200, on, record_of, records, run_on, xeon
@@ -214,6 +215,26 @@ def test_all_cases_failed_on_one_machine() -> None:
     of = comparison([epyc(), from_json(failed)])
     assert {row.missing[1].why for row in of.rows if row.missing[1]} == {"out of memory"}
     assert headline(of) == "No case was measured on two machines"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sets(st.integers(0, 9)), min_size=1, max_size=4))
+def test_every_machine_has_a_time_or_a_reason_in_every_row(kept: list[set[int]]) -> None:
+    whole = epyc()
+    runs = []
+    for number, places in enumerate(kept):
+        about = whole.about | {"machine": {**whole.about["machine"], "cpu": f"CPU {number}"}}
+        records = tuple(record for place, record in enumerate(whole.records[:10]) if place in places)
+        runs.append(replace(whole, about=cast(Any, about), records=records))
+    rows = matrix(columns(runs))
+    assert {row.work for row in rows} == {work_of(whole.records[place]["case"]) for place in set().union(*kept)}
+    for row in rows:
+        assert [bool(cell) for cell in row.cells] == [why is None for why in row.missing]
+        measured = [at for at, cell in enumerate(row.cells) if cell]
+        assert row.number == len(measured) >= 1
+        assert set(row.fastest) == (set(measured) if len(measured) > 1 else set())  # all times are equal
+        for at in range(len(runs)):
+            assert (row.ratio(at, at) == 1) == (at in measured)
 
 
 def test_no_run_is_refused() -> None:
