@@ -67,9 +67,10 @@ def _lead(of: Comparison) -> str:
         return ""
     lead, name = of.columns[first].name, of.columns[other].name
     least, most = units.ratio(ratios[0]), units.ratio(ratios[-1])
+    subject = "In this case" if len(won) == 1 else "In these cases"
     if least == most:
-        return f"In these cases {lead} is {least} as fast as {name}."
-    return f"In these cases {lead} is {least} to {most} as fast as {name}, {units.ratio(median(ratios))} in the median."
+        return f"{subject} {lead} is {least} as fast as {name}."
+    return f"{subject} {lead} is {least} to {most} as fast as {name}, {units.ratio(median(ratios))} in the median."
 
 
 def _others(of: Comparison, counted: Tally, verb: str) -> str:

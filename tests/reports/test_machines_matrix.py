@@ -113,7 +113,7 @@ def test_where_most_cases_are_close_that_is_said_first() -> None:
     of = comparison([epyc(), xeon(factor=1.0, factors={SQUARE: 2.0})])
     compared = len(of.rows)
     assert headline(of) == f"{compared - 1} of {compared} cases are too close to call; {EPYC} is the fastest in 1"
-    assert answers(of)[0].sentences == ("In these cases AMD EPYC 7763 is 2.00× as fast as Intel Xeon.",)
+    assert answers(of)[0].sentences == ("In this case AMD EPYC 7763 is 2.00× as fast as Intel Xeon.",)
 
 
 def test_a_machine_without_a_case_says_why() -> None:
@@ -258,6 +258,13 @@ def test_the_chart_is_by_workload_where_cases_are_many() -> None:
     assert few
     assert few.by == "case"
     assert few.rows[0].name == "matmul.square[n=256] eager fp32"
+
+
+def test_the_chart_marks_no_machine_that_hardly_leads() -> None:
+    for runs in ([epyc(), xeon(factor=1.03)], [h200(), h200(gpu="NVIDIA A100", factor=1.03)]):
+        chart = heat_map(matrix(columns(runs)))
+        assert chart
+        assert {row.nearest for row in chart.rows} == {None}
 
 
 def test_the_chart_says_of_how_many_cases_a_mean_is() -> None:
