@@ -105,15 +105,26 @@ def _runs(paths: list[str]) -> list[Run]:
     from torchduet.reports.commands.compare import unique_names
     from torchduet.reports.commands.duet_alone import is_duet
     from torchduet.reports.compare.identity import sameness
-    from torchduet.reports.read.run_file import load
 
-    runs = [replace(load(path), name=name) for path, name in zip(paths, unique_names(paths), strict=True)]
-    for path, run in zip(paths, runs, strict=True):
+    named = zip(paths, unique_names(paths), strict=True)
+    runs = [(path, replace(run, name=name)) for path, name in named for run in _of_file(path)]
+    for path, run in runs:
         if is_duet(run):
             raise NotMachines(A_DUET.format(path=path))
-    if same := sameness(list(zip(paths, runs, strict=True))):
+    if same := sameness(runs):
         raise NotMachines(f"{same}; leave one of them out")
-    return runs
+    return [run for _, run in runs]
+
+
+def _of_file(path: str) -> list[Run]:
+    """The runs in a file.
+
+    Raises:
+        RunFileError: it cannot be used.
+    """
+    from torchduet.reports.read.run_file import load
+
+    return [load(path)]
 
 
 def _prices(given: str | None) -> Prices:

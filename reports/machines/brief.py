@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from torchduet.reports.compare.thresholds import DEFAULT
 from torchduet.reports.machines import overview
 from torchduet.reports.machines.comparison import Comparison
 from torchduet.reports.machines.sentences import answers, headline
+from torchduet.reports.text import units
 from torchduet.reports.text.escaping import cell, inline
 
 MAX_LINES = 60
@@ -32,7 +34,7 @@ def _lines(of: Comparison, most: int) -> Iterator[str]:
     yield ""
     yield from _table(overview.machines(of), most)
     if table := overview.distances(of):
-        yield "Time over that of the fastest machine (★ is the nearest):"
+        yield f"Time over that of the fastest machine (★ is nearest by more than {units.percent(DEFAULT)}):"
         yield ""
         yield from _table(table, most)
     if table := overview.knobs(of):

@@ -64,7 +64,9 @@ def _noise(found: Sequence[Column]) -> Iterator[str]:
         if any(run.about.get("noise", {}).get("grade") == DISTURBED for run in column.runs)
     ]
     if names:
-        subject = f"{', '.join(names[:MAX_NAMED])}{f' and {len(names) - MAX_NAMED} more' * (len(names) > MAX_NAMED)}"
+        more = len(names) - MAX_NAMED
+        listed = [*names[:MAX_NAMED], *([f"{more} more"] if more > 0 else [])]
+        subject = " and ".join(filter(None, (", ".join(listed[:-1]), listed[-1])))
         yield f"{subject} {'was' if len(names) == 1 else 'were'} disturbed while measuring: the times may be too long."
 
 

@@ -77,11 +77,11 @@ class Comparison:
         ratios = [ratio for row in self.rows if (ratio := row.ratio(at, self.base)) is not None]
         return median(ratios) if ratios else None
 
-    def ratio_words(self, at: int) -> str:
-        """The median ratio: ``2.52×``, ``53.0× in 3`` where not all cases are shared; empty without any."""
-        ratio, shared = self.median_ratio(at), self.shared(at)
-        if ratio is None or at == self.base:
-            return "" if ratio is None else units.ratio(1.0)
+    def in_words(self, at: int, ratio: float | None) -> str:
+        """A machine's median: ``2.52×``; ``53.0× in 3`` if it shares only 3 of the base's cases; empty without one."""
+        if ratio is None:
+            return ""
+        shared = self.shared(at)
         return units.ratio(ratio) + (f" in {shared:,}" if shared < self.shared(self.base) else "")
 
     def work_per_price(self, at: int) -> float | None:

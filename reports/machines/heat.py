@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from torchduet.reports.compare.thresholds import DEFAULT
 from torchduet.reports.machines.matrix import Row
 
 MAX_ROWS = 20  # of the chart: the finest division into so many rows is taken
@@ -42,9 +43,14 @@ class HeatRow:
 
     @property
     def nearest(self) -> int | None:
-        """The machine that is nearest to the fastest of each case; None where another is as near."""
+        """The machine that is nearest to the fastest of each case; None where another is hardly farther.
+
+        Of a single case it is the machine that surely leads.
+        """
+        if self.cases == 1:
+            return next((at for at, cell in enumerate(self.cells) if cell and cell.wins), None)
         known = sorted((cell.ratio, at) for at, cell in enumerate(self.cells) if cell and cell.cases == self.cases)
-        if not known or (len(known) > 1 and known[1][0] <= known[0][0]):
+        if not known or (len(known) > 1 and known[1][0] <= known[0][0] * (1 + DEFAULT)):
             return None
         return known[0][1]
 

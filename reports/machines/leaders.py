@@ -57,6 +57,11 @@ class Tally:
     close: int
 
     @property
+    def mostly_close(self) -> bool:
+        """Whether no machine alone leads in most cases."""
+        return self.close > self.compared / 2
+
+    @property
     def order(self) -> list[int]:
         """The indices of the machines, the most wins first."""
         return sorted(range(len(self.wins)), key=lambda at: -self.wins[at])

@@ -23,10 +23,10 @@ def machines(of: Comparison) -> Table:
     for at, column in enumerate(of.columns):
         price = of.per_hour[at]
         name = f"{column.name} ({column.measurements})" if column.measurements else column.name
-        row = [name, column.machine.key, f"{of.time.wins[at]:,}", of.ratio_words(at)]
+        row = [name, column.machine.key, f"{of.time.wins[at]:,}", of.in_words(at, of.median_ratio(at))]
         if priced:
             wins = f"{of.cost.wins[at]:,}" if of.cost and price else ""
-            row += [of.prices.price(price) if price else "", wins, _ratio(of.work_per_price(at))]
+            row += [of.prices.price(price) if price else "", wins, of.in_words(at, of.work_per_price(at))]
         rows.append(tuple(row + ([f"{of.energy.wins[at]:,}"] if energy else [])))
     return tuple(head), rows
 
@@ -77,7 +77,3 @@ def effects(line: Line, of: Comparison) -> str:
         for cell, name in [pick((one for one in known if one[0].verdict == verdict), key=lambda one: one[0].ratio)]
     ]
     return ", ".join(parts)
-
-
-def _ratio(value: float | None) -> str:
-    return units.ratio(value) if value is not None else ""

@@ -22,6 +22,7 @@ from torchduet.reports.text import units
 
 MAX_GAPS = 60  # reasons that are listed of a machine
 MAX_NAMED = 3  # cases that are named beside a reason
+EVERYWHERE = "On every machine"
 MAX_FACTS_COLUMNS = 12  # machines in the table of facts
 
 
@@ -82,7 +83,7 @@ def render(of: Comparison) -> str:
         tables=[(table, window(table)) for table in made],
         data=packed(made),
         choices=_choices(made),
-        gaps=[(column.name, listed) for column, listed in zip(of.columns, _gaps(of), strict=True) if listed],
+        gaps=_gaps(of),
         most_gaps=MAX_GAPS,
         facts=_facts(of),
         notes=of.notes(),
@@ -96,7 +97,6 @@ def render(of: Comparison) -> str:
 
 def _summary(of: Comparison, at: int) -> Summary:
     column, price = of.columns[at], of.per_hour[at]
-    per_price = of.work_per_price(at)
     failed = {one["case"]["id"] for run in column.runs for one in run.about["failed"]}
     started = [date(run.about["started"]) for run in column.runs]
     return Summary(
@@ -106,10 +106,10 @@ def _summary(of: Comparison, at: int) -> Summary:
         measured=sum(bool(row.cells[at]) for row in of.rows),
         failed=len(failed),
         fastest=_share(of.time.wins[at], of.time.compared),
-        ratio=of.ratio_words(at),
+        ratio=of.in_words(at, of.median_ratio(at)),
         price=of.prices.price(price) if price else "",
         cheapest=_share(of.cost.wins[at], of.cost.compared) if of.cost and price else "",
-        per_price=units.ratio(per_price) if per_price is not None else "",
+        per_price=of.in_words(at, of.work_per_price(at)),
         thriftiest=_share(of.energy.wins[at], of.energy.compared),
         started=started[0] if len(set(started)) == 1 else f"{started[0]}, and later",
     )
@@ -128,22 +128,30 @@ def _choices(made: Sequence[Table]) -> dict[str, list[str]]:
     }
 
 
-def _gaps(of: Comparison) -> list[list[Gap]]:
-    """Per machine, the reasons for which it lacks cases, the most frequent first."""
-    of_machines = []
-    elsewhere = nowhere(of.columns, of.rows)
+def _gaps(of: Comparison) -> list[tuple[str, list[Gap]]]:
+    """Why cases were not measured, by machine: its name → the reasons, the most frequent first.
+
+    What no machine measured, each for the same reason, comes first, and once.
+    """
+    elsewhere: dict[str, dict[tuple[str, str], None]] = {column.name: {} for column in of.columns}
+    for outcome, name in nowhere(of.columns, of.rows):
+        case = outcome["case"]["id"]
+        elsewhere[name][case, outcome["reason"].removeprefix(f"{case}: ")] = None
+    first, *others = elsewhere.values()
+    common = [one for one in first if all(one in listed for listed in others)] if others else []
+    gaps = [(EVERYWHERE, common)]
     for at, column in enumerate(of.columns):
-        groups: dict[str, list[str]] = {}
-        for row in of.rows:
-            if missing := row.missing[at]:
-                groups.setdefault(missing.why, []).append(row.work)
-        for outcome, name in elsewhere:
-            if name == column.name:
-                why = outcome["reason"].removeprefix(f"{outcome['case']['id']}: ")
-                groups.setdefault(why, []).append(outcome["case"]["id"])
-        ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-        of_machines.append([Gap(why, len(cases), tuple(cases[:MAX_NAMED])) for why, cases in ordered])
-    return of_machines
+        lacking = [(row.work, missing.why) for row in of.rows if (missing := row.missing[at])]
+        gaps.append((column.name, [*lacking, *(one for one in elsewhere[column.name] if one not in common)]))
+    return [(name, _by_reason(listed)) for name, listed in gaps if listed]
+
+
+def _by_reason(listed: Sequence[tuple[str, str]]) -> list[Gap]:
+    groups: dict[str, list[str]] = {}
+    for case, why in listed:
+        groups.setdefault(why, []).append(case)
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return [Gap(why, len(cases), tuple(cases[:MAX_NAMED])) for why, cases in ordered]
 
 
 def _facts(of: Comparison) -> list[tuple[str, list[str]]]:

@@ -36,6 +36,9 @@ def headline(of: Comparison) -> str:
     first = of.time.order[0]
     if not of.time.wins[first]:
         return f"No machine is the fastest: {CLOSE} in {_cases(of.time.compared)}"
+    if of.time.mostly_close:
+        lead = f"{of.columns[first].name} is the fastest in {of.time.wins[first]:,}"
+        return f"{_of(of.time.close, of.time.compared)} are {CLOSE}; {lead}"
     return f"{of.columns[first].name} is the fastest in {_of(of.time.wins[first], of.time.compared)}"
 
 
@@ -64,9 +67,10 @@ def _lead(of: Comparison) -> str:
         return ""
     lead, name = of.columns[first].name, of.columns[other].name
     least, most = units.ratio(ratios[0]), units.ratio(ratios[-1])
+    subject = "In this case" if len(won) == 1 else "In these cases"
     if least == most:
-        return f"In these cases {lead} is {least} as fast as {name}."
-    return f"In these cases {lead} is {least} to {most} as fast as {name}, {units.ratio(median(ratios))} in the median."
+        return f"{subject} {lead} is {least} as fast as {name}."
+    return f"{subject} {lead} is {least} to {most} as fast as {name}, {units.ratio(median(ratios))} in the median."
 
 
 def _others(of: Comparison, counted: Tally, verb: str) -> str:
@@ -74,22 +78,22 @@ def _others(of: Comparison, counted: Tally, verb: str) -> str:
     if not counted.compared:
         return ""
     winners = [at for at in counted.order[1:] if counted.wins[at]]
-    parts = _winners(of, counted, winners, verb)
-    if counted.close and counted.wins[counted.order[0]]:
+    parts = [", ".join(named)] if (named := _winners(of, counted, winners, f"{verb} ")) else []
+    if counted.close and counted.wins[counted.order[0]] and not counted.mostly_close:
         parts.append(f"{counted.close} {'is' if counted.close == 1 else 'are'} {CLOSE}")
     return f"{'; '.join(parts)}." if parts else ""
 
 
-def _winners(of: Comparison, counted: Tally, winners: Sequence[int], verb: str) -> list[str]:
+def _winners(of: Comparison, counted: Tally, winners: Sequence[int], verb: str = "") -> list[str]:
+    """``NVIDIA H200 is the fastest in 31``, ``AMD EPYC in 9``, ``2 more machines in 3``: the verb is said once."""
     named = [
-        f"{of.columns[at].name} {f'{verb} ' if place == 0 else ''}in {counted.wins[at]:,}"
+        f"{of.columns[at].name} {verb if place == 0 else ''}in {counted.wins[at]:,}"
         for place, at in enumerate(winners[:MAX_NAMED])
     ]
-    rest = winners[MAX_NAMED:]
-    if rest:
+    if rest := winners[MAX_NAMED:]:
         won = sum(counted.wins[at] for at in rest)
-        named.append(f"{len(rest)} more {'machine' if len(rest) == 1 else 'machines'} in {won:,}")
-    return [", ".join(named)] if named else []
+        named.append(f"{len(rest)} more machine{'s' * (len(rest) > 1)} in {won:,}")
+    return named
 
 
 def _counted(of: Comparison, counted: Tally | None, verb: str) -> str:
@@ -101,7 +105,7 @@ def _counted(of: Comparison, counted: Tally | None, verb: str) -> str:
         return f"No machine {verb}: {CLOSE} in {_cases(counted.compared)}."
     first, *others = winners
     text = f"{of.columns[first].name} {verb} in {_of(counted.wins[first], counted.compared)}"
-    parts = [", ".join([text, *(f"{of.columns[at].name} in {counted.wins[at]:,}" for at in others[:MAX_NAMED])])]
+    parts = [", ".join([text, *_winners(of, counted, others)])]
     if counted.close:
         parts.append(f"{counted.close} {'is' if counted.close == 1 else 'are'} {CLOSE}")
     return f"{'; '.join(parts)}."

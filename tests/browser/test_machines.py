@@ -11,7 +11,7 @@ import pytest
 
 from tests.browser.pages import HOSTILE, lay_out, opened, violations
 from tests.reports.many import make_many
-from tests.reports.on_machines import epyc, h200, on, xeon
+from tests.reports.on_machines import epyc, h200, on, records, xeon
 from tests.reports.sample import make_run
 from torchduet.reports.machines.page import page as render
 from torchduet.reports.machines.prices import Prices
@@ -38,6 +38,9 @@ def small_address(tmp_path_factory: pytest.TempPathFactory) -> str:
 def large_address(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("many") / "machines.html"
     many = make_many(CASES, placements=2)
+    for record in records(many):
+        for speedup in record["speedups"]:
+            speedup |= {"knob": "precision", "value": record["case"]["precision"], "baseline": "fp32"}
     runs = [from_json(on(many, cpu=f"CPU {number}", factor=1 + number / 4)) for number in range(MACHINES)]
     path.write_text(render(runs), "utf-8")
     return path.as_uri()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reports.on_machines import EPYC, SQUARE, WORK, XEON, epyc, h200, on, record_of, records, run_on, xeon
@@ -106,6 +107,13 @@ def test_equal_machines_are_too_close_to_call() -> None:
     assert of.time.wins == (0, 0)
     assert of.time.close == of.time.compared == len(of.rows)
     assert headline(of) == f"No machine is the fastest: too close to call in {len(of.rows)} cases"
+
+
+def test_where_most_cases_are_close_that_is_said_first() -> None:
+    of = comparison([epyc(), xeon(factor=1.0, factors={SQUARE: 2.0})])
+    compared = len(of.rows)
+    assert headline(of) == f"{compared - 1} of {compared} cases are too close to call; {EPYC} is the fastest in 1"
+    assert answers(of)[0].sentences == ("In this case AMD EPYC 7763 is 2.00× as fast as Intel Xeon.",)
 
 
 def test_a_machine_without_a_case_says_why() -> None:
@@ -209,6 +217,26 @@ def test_all_cases_failed_on_one_machine() -> None:
     assert headline(of) == "No case was measured on two machines"
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sets(st.integers(0, 9)), min_size=1, max_size=4))
+def test_every_machine_has_a_time_or_a_reason_in_every_row(kept: list[set[int]]) -> None:
+    whole = epyc()
+    runs = []
+    for number, places in enumerate(kept):
+        about = whole.about | {"machine": {**whole.about["machine"], "cpu": f"CPU {number}"}}
+        records = tuple(record for place, record in enumerate(whole.records[:10]) if place in places)
+        runs.append(replace(whole, about=cast(Any, about), records=records))
+    rows = matrix(columns(runs))
+    assert {row.work for row in rows} == {work_of(whole.records[place]["case"]) for place in set().union(*kept)}
+    for row in rows:
+        assert [bool(cell) for cell in row.cells] == [why is None for why in row.missing]
+        measured = [at for at, cell in enumerate(row.cells) if cell]
+        assert row.number == len(measured) >= 1
+        assert set(row.fastest) == (set(measured) if len(measured) > 1 else set())  # all times are equal
+        for at in range(len(runs)):
+            assert (row.ratio(at, at) == 1) == (at in measured)
+
+
 def test_no_run_is_refused() -> None:
     with pytest.raises(ValueError, match="no run"):
         comparison([])
@@ -230,6 +258,13 @@ def test_the_chart_is_by_workload_where_cases_are_many() -> None:
     assert few
     assert few.by == "case"
     assert few.rows[0].name == "matmul.square[n=256] eager fp32"
+
+
+def test_the_chart_marks_no_machine_that_hardly_leads() -> None:
+    for runs in ([epyc(), xeon(factor=1.03)], [h200(), h200(gpu="NVIDIA A100", factor=1.03)]):
+        chart = heat_map(matrix(columns(runs)))
+        assert chart
+        assert {row.nearest for row in chart.rows} == {None}
 
 
 def test_the_chart_says_of_how_many_cases_a_mean_is() -> None:
