@@ -194,4 +194,5 @@ def _times_as_fast(ratio: float) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
+    """With a capital letter; ``bf16`` is a name and keeps its small one."""
+    return text if any(letter.isdigit() for letter in text.split()[0]) else text[0].upper() + text[1:]

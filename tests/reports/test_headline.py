@@ -77,7 +77,7 @@ def test_several_alternatives_are_counted() -> None:
 
 def test_the_first_answer_that_settles_something_is_the_title() -> None:
     rows = [row("a", 1.2, verdict="unclear"), row("b", 2.0, knob="precision", value="bf16", baseline="fp32")]
-    assert titled(*rows) == "Bf16 autocast makes `b` 2.00× as fast"
+    assert titled(*rows) == "bf16 autocast makes `b` 2.00× as fast"
 
 
 def test_the_lead_has_cases_intervals_and_times() -> None:
