@@ -49,12 +49,9 @@ def headline(run: Run, cases: pd.DataFrame, given: Sequence[Answer]) -> Headline
     verdicts = [speedup["verdict"] for record in run.records for speedup in counted(record)]
     tally = {verdict: verdicts.count(verdict) for verdict in VERDICTS}
     if not run.records:
-        unmeasured = [
-            f"{number} {status}"
-            for status in ("failed", "skipped")
-            if (number := len(run.about[status]))  # type: ignore[literal-required]
-        ]
-        return Headline("Nothing was measured", tuple(f"{', '.join(unmeasured)}." for _ in unmeasured[:1]), tally)
+        counts = {"failed": len(run.about["failed"]), "skipped": len(run.about["skipped"])}
+        words = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+        return Headline("Nothing was measured", (f"{words}.",) if words else (), tally)
     if not given:
         return _of_times(cases, tally)
     answer = main_answer(given)
