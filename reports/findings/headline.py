@@ -75,7 +75,8 @@ def title_of(answer: Answer) -> str:
     named = units.of_all(faster or slower, total, "case")
     low, high = answer.span
     best, worst = _times_as_fast(_of(answer, "faster").max()), _times_as_fast(_of(answer, "slower").min())
-    span = _times_as_fast(low) if low == high else f"{_times_as_fast(low)} to {_times_as_fast(high)}"
+    ends = list(dict.fromkeys(map(_times_as_fast, (low, high))))
+    span = " to ".join(ends)
     subject = advice_words.inside(answer.title)
     if pair is not None:
         own, other = map(code, pair)
@@ -100,7 +101,7 @@ def title_of(answer: Answer) -> str:
         return _sentence(f"{subject} does not pay off: slower in {named}, down to {worst}")
     if answer.tally["same"]:
         same = units.of_all(answer.tally["same"], total, "case")
-        return _sentence(f"{subject} makes no difference in {same} ({span})")
+        return _sentence(f"{subject} makes no difference: the same in {same} ({span})")
     return _sentence(f"{subject}: not settled in {units.of_all(total, total, 'case')} ({span})")
 
 

@@ -39,7 +39,7 @@ def test_a_knob_pays_off_in_so_many_cases_and_up_to_its_best_settled_one() -> No
     ("verdict", "title"),
     [
         ("slower", "`torch.compile` does not pay off: slower in both cases, down to 0.50×"),
-        ("same", "`torch.compile` makes no difference in both cases (0.50× to 0.60×)"),
+        ("same", "`torch.compile` makes no difference: the same in both cases (0.50× to 0.60×)"),
         ("unclear", "`torch.compile`: not settled in both cases (0.50× to 0.60×)"),
     ],
 )
