@@ -102,7 +102,8 @@ def table(records: Sequence[Record], max_rows: int = MAX_ROWS, width: int | None
     cells = [(case, *_cells(measured[case], speedup, measured)) for case, speedup in shown]
     heads = ("against", "speed-up", "99 % interval", "time", "of baseline")
     wide = [max(map(len, column)) for column in zip(heads, *(row[1:6] for row in cells), strict=True)]
-    names = _names([case for case, *_ in cells], None if width is None else width - sum(wide) - 2 * len(wide) - 11)
+    after = 11 + max(len(marks) + 2 if marks else 0 for *_, marks in cells)  # the verdict and the marks
+    names = _names([case for case, *_ in cells], None if width is None else width - sum(wide) - 2 * len(wide) - after)
     first = max(map(len, (*names.values(), *(speedup["knob"] for _, speedup in shown))))
     lines, knob = [], ""
     for (case, speedup), (_, *texts, marks) in zip(shown, cells, strict=True):

@@ -91,7 +91,10 @@ def _filter_link(answer: Answer) -> str:
 
 def _loaders(sources: Sources) -> dict[str, Any] | None:
     choices = sources.choices
-    return {"choices": choices, "charts": loader_panels(choices)} if choices else None
+    if not choices:
+        return None
+    anchors = dict(zip(sources.tables.cases["id"], sources.tables.cases["anchor"], strict=True))
+    return {"choices": choices, "charts": loader_panels(choices, anchors)}
 
 
 def _first(sources: Sources) -> Any:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 1280, 900
 MAX_WORDS = 150
+UNITS = ("s", "ms", "µs", "ns")
 TEXTS = """height => {
     const texts = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
@@ -19,7 +20,8 @@ TEXTS = """height => {
         range.selectNodeContents(node);
         const box = range.getBoundingClientRect();
         const within = box.width > 1 && box.top >= 0 && box.bottom <= height && box.left < innerWidth;
-        if (within) texts.push(node.textContent.trim());
+        const goes_on = node.previousSibling?.nodeName === "WBR" ? "\\u2060" : "";
+        if (within) texts.push(goes_on + node.textContent.trim());
     }
     return texts;
 }"""
@@ -31,9 +33,9 @@ def first_screen(browser: Browser, address: str) -> str:
     page.goto(address)
     texts: list[str] = page.evaluate(TEXTS, HEIGHT)
     page.close()
-    return " ".join(" ".join(texts).replace("\u00a0", " ").split())
+    return " ".join(" ".join(texts).replace(" \u2060", "").replace("\u00a0", " ").split())
 
 
 def words(text: str) -> int:
-    """How many words: figures and symbols alone are none."""
-    return sum(any(letter.isalpha() for letter in word) for word in text.split())
+    """How many words: figures with their units, and symbols, are none."""
+    return sum(any(letter.isalpha() for letter in word) and word not in UNITS for word in text.split())

@@ -183,7 +183,7 @@ def test_a_jump_ends_at_its_target_whatever_is_laid_out_on_the_way(
     path.write_text(page_of(lambda: make_many(600, placements=8)), "utf-8")
     page = browser.new_page(viewport={"width": width, "height": 800})
     page.goto(path.as_uri())
-    for target in ("suite-8", "suite-2", "claims", "suite-6"):
+    for target in ("suite-8", "suite-2", "cases", "suite-6"):
         page.evaluate(f"location.hash = '{target}'")
         reached = f"Math.abs(document.getElementById('{target}').getBoundingClientRect().top) < 60"
         page.wait_for_function(reached)

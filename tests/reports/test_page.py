@@ -94,6 +94,17 @@ def hostile() -> Page:
     return Page(with_details(render(from_json(json.loads(text)))))
 
 
+def test_a_page_of_fifty_cases_is_read_in_a_sitting() -> None:
+    """5,000 words and 600 kB are the limits of a page of the quick tier, which has about as many cases."""
+    source = page_of(make_run)
+    page = Page(source)
+    style, script = (source[source.index(f"<{tag}>") : source.index(f"</{tag}>")] for tag in ("style", "script"))
+    words = sum(any(map(str.isalpha, word)) for word in page.text.split())
+    code = sum(any(map(str.isalpha, word)) for text in (style, script) for word in text.split())
+    assert words - code <= 5_000
+    assert len(source.encode()) <= 600_000
+
+
 def test_nothing_is_loaded_from_anywhere(page: Page) -> None:
     for name in ("src", "href", "xlink:href", "action", "data", "poster", "srcset"):
         assert all(value.startswith(("#", "data:")) for value in page.attributes(name)), name
