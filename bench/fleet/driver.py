@@ -85,8 +85,8 @@ class Driver:
 
     def result(self) -> Result:
         """What the fleet has measured so far."""
-        stopped = self._stop.received() and f"stopped by {self._stop.name}"
-        return result_of(self._queue, self._admission.kinds, self._hints, stopped or "")
+        stopped = f"stopped by {self._stop.name}" * self._stop.received()
+        return result_of(self._queue, self._admission.kinds, self._hints, stopped)
 
     # What happens
 
