@@ -127,13 +127,13 @@ class RayNodes:
         """Start an actor on each node that has none, and find out which nodes will be taken away."""
         try:
             alive = {str(node["NodeID"]): node for node in self._ray.nodes() if node["Alive"]}
+            busy, draining = self._busy(), self._draining()
         except Exception as error:  # noqa: BLE001 (Ray's own errors of a lost connection have no common class)
             raise ClusterError(f"the cluster cannot be reached any more: {_line(error)}") from None
-        busy = self._busy()
         for key, node in alive.items():
             if key not in self._nodes and node["Resources"].get("CPU") and self._starts.get(key, 0) < MAX_STARTS:
                 self._start(key, node, is_busy=key in busy)
-        for key in self._draining():
+        for key in draining:
             if key in self._nodes and not self._nodes[key].leaving:
                 self._nodes[key].leaving = True
                 self._events.append(Leaving(self._nodes[key].name, "is taken away by the cluster"))
