@@ -208,9 +208,7 @@ class RayNodes:
 
     def _busy(self) -> dict[str, str]:
         """Ray's id → host, of nodes of which others have reserved CPUs or GPUs."""
-        from ray._private.state import available_resources_per_node
-
-        free, found = available_resources_per_node(), {}
+        free, found = self._ray._private.state.available_resources_per_node(), {}
         for node in self._ray.nodes():
             key, whole = str(node["NodeID"]), node["Resources"]
             if not node["Alive"] or not whole.get("CPU") or key in self._nodes:
@@ -221,10 +219,8 @@ class RayNodes:
 
     def _draining(self) -> list[str]:
         """Ray's ids of nodes that will be taken away, such as preempted ones; Ray's public interface has none."""
-        with contextlib.suppress(ImportError, AttributeError):
-            from ray._private.state import state
-
-            return list(state.get_draining_nodes())
+        with contextlib.suppress(AttributeError):
+            return list(self._ray._private.state.state.get_draining_nodes())
         return []
 
     def _connect(self, address: str, package: Path, folder: Path | None) -> None:
@@ -262,6 +258,7 @@ def imported() -> Any:
     """
     try:
         import ray
+        import ray._private.state
         import ray.exceptions
         import ray.util.scheduling_strategies
     except ModuleNotFoundError:
