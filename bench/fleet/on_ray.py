@@ -6,16 +6,17 @@ actor only passes orders and replies on: a process of its own measures, in which
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 from torchduet.bench.fleet.actor import NodeActor
+from torchduet.bench.fleet.head import Head, check_address
 from torchduet.bench.fleet.messages import Gone, Order, encode, reply_of
 from torchduet.bench.fleet.nodes import Arrived, ClusterError, Event, Leaving, Lost, Said
 from torchduet.bench.fleet.sent import EXCLUDED
@@ -24,7 +25,6 @@ from torchduet.bench.host.run_lock import GO, REFUSE
 LOOK_SECONDS = 2.0  # between two looks at which nodes there are
 RETRY_SECONDS = 0.5  # after a call that did not reach its actor
 UNAVAILABLE_SECONDS = 60.0  # that an actor may not be reached until its node counts as lost
-CONNECT_SECONDS = 10.0
 MAX_STARTS = 3  # of the process on one node
 RESERVED = ("CPU", "GPU")
 ABSENT = "the command fleet needs Ray: pip install 'torchduet[fleet]'"
@@ -67,6 +67,7 @@ class RayNodes:
         self._nodes: dict[str, _Node] = {}  # by Ray's id
         self._sends_files = folder is not None
         self._connect(address, package, folder)
+        self._head = Head(str(self._ray.get_runtime_context().gcs_address))
         self._starts: dict[str, int] = {}
         self._looked = -LOOK_SECONDS
         self._events: list[Event] = []
@@ -110,7 +111,10 @@ class RayNodes:
         return {node.host: "is used by others" for node in self._nodes.values() if not node.told}
 
     def close(self) -> None:
-        """Release all nodes, and leave the cluster."""
+        """Release all nodes, and leave the cluster; from one that is gone, Ray could not take leave."""
+        if self._head.gone:
+            atexit.unregister(self._ray.shutdown)
+            return
         nodes = list(self._nodes.values())
         with contextlib.suppress(Exception):
             self._ray.wait([node.actor.end.remote() for node in nodes], num_returns=len(nodes), timeout=15.0)
@@ -124,7 +128,13 @@ class RayNodes:
             node.actor.__ray_terminate__.remote()
 
     def _look(self) -> None:
-        """Start an actor on each node that has none, and find out which nodes will be taken away."""
+        """Start an actor on each node that has none, and find out which nodes will be taken away.
+
+        Raises:
+            ClusterError: the head of the cluster is gone.
+        """
+        if not self._head.answers():
+            return
         try:
             alive = {str(node["NodeID"]): node for node in self._ray.nodes() if node["Alive"]}
             busy, draining = self._busy(), self._draining()
@@ -231,7 +241,7 @@ class RayNodes:
             )
         named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
         if named not in ("", "auto"):
-            _reachable(named)
+            check_address(named)
             os.environ["RAY_ADDRESS"] = named  # Ray takes the variable before the address that it is given
         environment: dict[str, Any] = {"py_modules": [str(package)]}
         if folder is not None:
@@ -264,24 +274,6 @@ def imported() -> Any:
     except ModuleNotFoundError:
         raise ClusterError(ABSENT) from None
     return ray
-
-
-def _reachable(address: str) -> None:
-    """Try to connect: Ray itself would try for minutes, and end this process then.
-
-    Raises:
-        ClusterError: nothing answers there.
-    """
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ClusterError(f"--address {address}: use auto, or HOST:PORT of the cluster, such as 10.0.0.5:6379")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-    except OSError as error:
-        raise ClusterError(
-            f"--address {address}: nothing answers there ({error.strerror or error}): start a cluster with "
-            "ray start --head, or name its address"
-        ) from None
 
 
 def _line(error: BaseException) -> str:
