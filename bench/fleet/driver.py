@@ -80,12 +80,12 @@ class Driver:
                     self._gather()
                 for member in list(self._members.values()):
                     self._order_next(member)
-            self._show(progress(self._members.values(), self._queue, self._nodes.waiting(), self._seconds_to_wait()))
+            self._show(progress(self._members.values(), self._queue, self._waiting(), self._seconds_to_wait()))
         return self.result()
 
     def result(self) -> Result:
         """What the fleet has measured so far."""
-        stopped = f"stopped by {self._stop.name}" if self._stop.received() else ""
+        stopped = f"stopped by {self._stop.name}" * self._stop.received()
         return result_of(self._queue, self._admission.kinds, self._hints, stopped)
 
     # What happens
@@ -133,7 +133,6 @@ class Driver:
                 self._lost(member, f"cannot go on: its process {why}")
 
     def _refused(self, member: Member, text: str) -> None:
-        """A machine takes no part, for a reason of its own."""
         self._problems[member.host] = text
         if self._gathered:
             self._say(f"{member.host} takes no part: {text}")
@@ -212,12 +211,12 @@ class Driver:
         members = list(self._members.values())
         described = [member for member in members if member.state is State.DESCRIBED]
         if not described:
-            if members and not any(member.active for member in members) and not self._nodes.waiting():
+            if members and not self._waiting():
                 problems = [f"{host}: {text}" for host, text in self._problems.items()]
                 raise FleetError(f"no machine can take part: {'; '.join(problems)}")
             return
-        describing = any(member.state is State.DESCRIBING for member in members)
-        if describing and self._now() - self._begun < GATHER_SECONDS:
+        limit = min(GATHER_SECONDS, self._options.wait_seconds / 2)
+        if any(member.state is State.DESCRIBING for member in members) and self._now() - self._begun < limit:
             return
         self._admission.open([member.planned for member in described if member.planned is not None])
         self._gathered = True
@@ -262,9 +261,8 @@ class Driver:
 
     def _seconds_to_wait(self) -> float | None:
         """For how much longer a machine is waited for; None while there is one."""
-        if self._alone_since is None:
-            return None
-        return max(0.0, self._options.wait_seconds - (self._now() - self._alone_since))
+        since = self._alone_since
+        return None if since is None else max(0.0, self._options.wait_seconds - (self._now() - since))
 
     def _stop_all(self) -> None:
         self._stopped_at = self._now()
@@ -274,26 +272,29 @@ class Driver:
 
     def _stop_one(self, member: Member, number: int) -> None:
         """Let a machine finish what it is timing, and send what it has; its family may be finished by that."""
-        if member.state in (State.OVER, State.ENDING):
-            return
-        if member.log is None:
+        if member.active and member.log is None:
             self._leave(member)
-            return
-        member.state = State.ENDING
-        self._nodes.send(member.node, messages.Stop(number=number))
+        elif member.active:
+            member.state = State.ENDING
+            self._nodes.send(member.node, messages.Stop(number=number))
 
     def _over(self) -> bool:
-        active = any(member.active for member in self._members.values())
+        waiting, active = self._waiting(), [member for member in self._members.values() if member.active]
         if self._stopped_at is not None:
             return not active or self._now() - self._stopped_at > STOP_SECONDS
-        if active:
+        if any(member.log is not None for member in active):
             self._alone_since = None
             return False
-        if self._gathered and not self._queue.unreached() and not self._nodes.waiting():
+        if self._gathered and not self._queue.unreached() and not waiting:
             return True
         self._alone_since = self._now() if self._alone_since is None else self._alone_since
         if self._now() - self._alone_since <= self._options.wait_seconds:
             return False
         if self._gathered:
             return True
-        raise FleetError(nobody(self._options.wait_seconds, self._nodes.waiting()))
+        raise FleetError(nobody(self._options.wait_seconds, waiting))
+
+    def _waiting(self) -> dict[str, str]:
+        """Machines that take no part yet: host → why."""
+        members = (member for member in self._members.values() if member.active and member.log is None)
+        return {**self._nodes.waiting(), **{member.host: member.showing or "is starting" for member in members}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from torchduet.bench.fleet.messages import FamilyPlan, Planned
 from torchduet.bench.fleet.options import ACCELERATOR
@@ -27,6 +28,10 @@ class Kind:
     budget: float
     in_turns: Sequence[str] = field(default=())
 
+    @cached_property
+    def _whole(self) -> float:
+        return sum(family.seconds for family in self.families.values())
+
     def order(self, machines: int) -> dict[str, float]:
         """Family → its weight in the queue, for so many machines that share the suite: the longest goes out first.
 
@@ -40,8 +45,7 @@ class Kind:
 
     def share(self, families: Sequence[str]) -> float:
         """The part of the budget that some of the families have, by what they take about."""
-        whole = sum(family.seconds for family in self.families.values())
-        return sum(self.families[name].seconds for name in families) / whole if whole else 1.0
+        return sum(self.families[name].seconds for name in families) / self._whole if self._whole else 1.0
 
 
 def name_of(planned: Planned, each: str) -> str:

@@ -226,7 +226,8 @@ def order_of(line: bytes) -> Order:
     Raises:
         MessageError: there is none.
     """
-    return _decoded(line, _ORDERS)
+    order: Order = _decoded(line, _ORDERS)
+    return order
 
 
 def reply_of(line: bytes) -> Reply:
@@ -235,7 +236,8 @@ def reply_of(line: bytes) -> Reply:
     Raises:
         MessageError: there is none.
     """
-    return _decoded(line, _REPLIES)
+    reply: Reply = _decoded(line, _REPLIES)
+    return reply
 
 
 _ORDERS, _REPLIES = msgspec.json.Decoder(Order), msgspec.json.Decoder(Reply)

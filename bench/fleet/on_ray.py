@@ -6,16 +6,17 @@ actor only passes orders and replies on: a process of its own measures, in which
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 from torchduet.bench.fleet.actor import NodeActor
+from torchduet.bench.fleet.head import Head, check_address
 from torchduet.bench.fleet.messages import Gone, Order, encode, reply_of
 from torchduet.bench.fleet.nodes import Arrived, ClusterError, Event, Leaving, Lost, Said
 from torchduet.bench.fleet.sent import EXCLUDED
@@ -24,7 +25,6 @@ from torchduet.bench.host.run_lock import GO, REFUSE
 LOOK_SECONDS = 2.0  # between two looks at which nodes there are
 RETRY_SECONDS = 0.5  # after a call that did not reach its actor
 UNAVAILABLE_SECONDS = 60.0  # that an actor may not be reached until its node counts as lost
-CONNECT_SECONDS = 10.0
 MAX_STARTS = 3  # of the process on one node
 RESERVED = ("CPU", "GPU")
 ABSENT = "the command fleet needs Ray: pip install 'torchduet[fleet]'"
@@ -67,6 +67,7 @@ class RayNodes:
         self._nodes: dict[str, _Node] = {}  # by Ray's id
         self._sends_files = folder is not None
         self._connect(address, package, folder)
+        self._head = Head(str(self._ray.get_runtime_context().gcs_address))
         self._starts: dict[str, int] = {}
         self._looked = -LOOK_SECONDS
         self._events: list[Event] = []
@@ -110,7 +111,10 @@ class RayNodes:
         return {node.host: "is used by others" for node in self._nodes.values() if not node.told}
 
     def close(self) -> None:
-        """Release all nodes, and leave the cluster."""
+        """Release all nodes, and leave the cluster; from one that is gone, Ray could not take leave."""
+        if self._head.gone:
+            atexit.unregister(self._ray.shutdown)
+            return
         nodes = list(self._nodes.values())
         with contextlib.suppress(Exception):
             self._ray.wait([node.actor.end.remote() for node in nodes], num_returns=len(nodes), timeout=15.0)
@@ -124,16 +128,22 @@ class RayNodes:
             node.actor.__ray_terminate__.remote()
 
     def _look(self) -> None:
-        """Start an actor on each node that has none, and find out which nodes will be taken away."""
+        """Start an actor on each node that has none, and find out which nodes will be taken away.
+
+        Raises:
+            ClusterError: the head of the cluster is gone.
+        """
+        if not self._head.answers():
+            return
         try:
             alive = {str(node["NodeID"]): node for node in self._ray.nodes() if node["Alive"]}
+            busy, draining = self._busy(), self._draining()
         except Exception as error:  # noqa: BLE001 (Ray's own errors of a lost connection have no common class)
             raise ClusterError(f"the cluster cannot be reached any more: {_line(error)}") from None
-        busy = self._busy()
         for key, node in alive.items():
             if key not in self._nodes and node["Resources"].get("CPU") and self._starts.get(key, 0) < MAX_STARTS:
                 self._start(key, node, is_busy=key in busy)
-        for key in self._draining():
+        for key in draining:
             if key in self._nodes and not self._nodes[key].leaving:
                 self._nodes[key].leaving = True
                 self._events.append(Leaving(self._nodes[key].name, "is taken away by the cluster"))
@@ -208,9 +218,7 @@ class RayNodes:
 
     def _busy(self) -> dict[str, str]:
         """Ray's id → host, of nodes of which others have reserved CPUs or GPUs."""
-        from ray._private.state import available_resources_per_node
-
-        free, found = available_resources_per_node(), {}
+        free, found = self._ray._private.state.available_resources_per_node(), {}
         for node in self._ray.nodes():
             key, whole = str(node["NodeID"]), node["Resources"]
             if not node["Alive"] or not whole.get("CPU") or key in self._nodes:
@@ -221,10 +229,8 @@ class RayNodes:
 
     def _draining(self) -> list[str]:
         """Ray's ids of nodes that will be taken away, such as preempted ones; Ray's public interface has none."""
-        with contextlib.suppress(ImportError, AttributeError):
-            from ray._private.state import state
-
-            return list(state.get_draining_nodes())
+        with contextlib.suppress(AttributeError):
+            return list(self._ray._private.state.state.get_draining_nodes())
         return []
 
     def _connect(self, address: str, package: Path, folder: Path | None) -> None:
@@ -235,7 +241,7 @@ class RayNodes:
             )
         named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
         if named not in ("", "auto"):
-            _reachable(named)
+            check_address(named)
             os.environ["RAY_ADDRESS"] = named  # Ray takes the variable before the address that it is given
         environment: dict[str, Any] = {"py_modules": [str(package)]}
         if folder is not None:
@@ -262,29 +268,12 @@ def imported() -> Any:
     """
     try:
         import ray
+        import ray._private.state
         import ray.exceptions
         import ray.util.scheduling_strategies
     except ModuleNotFoundError:
         raise ClusterError(ABSENT) from None
     return ray
-
-
-def _reachable(address: str) -> None:
-    """Try to connect: Ray itself would try for minutes, and end this process then.
-
-    Raises:
-        ClusterError: nothing answers there.
-    """
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ClusterError(f"--address {address}: use auto, or HOST:PORT of the cluster, such as 10.0.0.5:6379")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-    except OSError as error:
-        raise ClusterError(
-            f"--address {address}: nothing answers there ({error.strerror or error}): start a cluster with "
-            "ray start --head, or name its address"
-        ) from None
 
 
 def _line(error: BaseException) -> str:

@@ -47,8 +47,8 @@ def suite_folder(given: Sequence[str]) -> tuple[Path | None, list[str]]:
     files = [Path(os.path.abspath(name)) for name in given if name not in names()]  # noqa: PTH100 - links stay
     if not files:
         return None, list(given)
-    folders = [Path(folder) for file in files for folder in (file.parent, *folders_of(file))]
-    common = Path(os.path.commonpath([str(folder) for folder in folders]))
+    folders = [folder for file in files for folder in (str(file.parent), *folders_of(file))]
+    common = Path(os.path.commonpath(folders))
     if common == Path(common.anchor) or common == Path.home():
         raise SentError(
             f"--suite {given[0]}: the whole folder {common} would be sent to every machine; "

@@ -33,7 +33,7 @@ def progress(
         parts.append(f"{what}, at most {duration(seconds_to_wait)} more (--wait)")
     if waiting:
         parts.append(listed([f"{host} {why}" for host, why in waiting.items()], 3))
-    shown = [member for member in members if member.showing and member.active]
+    shown = [member for member in members if member.showing and member.active and member.log is not None]
     return " · ".join(parts + [f"{member.host}: {member.showing}" for member in shown[:MAX_SHOWN]])
 
 

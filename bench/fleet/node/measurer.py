@@ -116,7 +116,8 @@ class Measurer:
                 resume.begin(session.measuring, run, resume=False)
             except JournalError as error:  # a full disk: the driver has all entries
                 progress.warnings.append(str(error))
-        self._at_end.callback(lambda: progress.journal and progress.journal.close())
+        if progress.journal is not None:
+            self._at_end.callback(progress.journal.close)
         self._stop_request.graceful = True
         measured = [family.name for family, _ in progress.finished_families]
         used = progress.spent_before[0] if progress.spent_before else 0.0
