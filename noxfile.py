@@ -219,9 +219,9 @@ def tensorboard(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Write the documentation as a site, build/site, and fail if a link leads nowhere; ``-- serve`` shows it."""
     session.install("-c", "constraints.txt", *EXTRAS["docs"])
-    what = session.posargs or ["build", "--strict"]
-    session.run("mkdocs", *what, env={"NO_MKDOCS_2_WARNING": "1"})
-    if what[0] == "build":
+    what, *rest = session.posargs or ["build", "--strict"]
+    session.run("mkdocs", what, "-f", ".mkdocs.yml", *rest, env={"NO_MKDOCS_2_WARNING": "1"})
+    if what == "build":
         session.log(f"Open {(HERE / 'build' / 'site' / 'index.html').as_uri()}")
 
 

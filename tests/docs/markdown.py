@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 ROOT = Path(__file__).parents[2]
 KINDS = ("python", "console", "sh", "bash", "yaml", "toml", "ipython", "text")
 OURS = ("torchduet", "pytest", "nox")
-SUBSHELL = re.compile(r"\$\([^)]*\)|\"?\$\w+\"?")
+SUBSHELL = re.compile(r"\$\([^)]*\)|\$\{?\w+\}?")
 INLINE = re.compile(rf"(?:\.venv/bin/)?(?:{'|'.join(OURS)}|pip install|python -m|git) ")
 NOT_A_COMMAND = ("…", "<(", "WHEEL", "REV", "FILE", "PYTHON")  # stand for something that the reader puts there
 

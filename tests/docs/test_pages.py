@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,11 +19,14 @@ import yaml
 from markdown_it import MarkdownIt
 
 from tests.docs.markdown import KINDS, ROOT, Block, Command, blocks, commands, ours, pages, text_of
+from tests.merge.made_parts import shards
 from tests.reports.made_duet import duet_of
 from tests.reports.made_history import make_history
+from tests.reports.on_machines import on
 from tests.reports.sample import make_run
 from torchduet import commands as of_torchduet
 from torchduet.__main__ import main
+from torchduet.bench.plan.shard_variables import OWN_INDEX, OWN_TOTAL
 from torchduet.suites.registry import load
 
 OTHERS = {  # first word of a command that is not ours → whether what follows is there
@@ -33,10 +37,14 @@ OTHERS = {  # first word of a command that is not ours → whether what follows 
     "ruff": lambda words: words[1] in ("check", "format"),
     ".": lambda words: words[1].endswith("bin/activate"),
     "[": lambda words: words[-1] == "]",
+    "ray": lambda words: words[1] in ("start", "stop", "status"),
+    "sbatch": lambda words: words[-1].startswith("torchduet merge ") or words[-1].endswith(".sh"),
+    "kubectl": lambda words: words[1] in ("apply", "wait"),
     "exit": lambda words: len(words) == 2,
+    "job=VALUE": lambda words: len(words) == 1,
     "code=$?": lambda words: len(words) == 1,
 }
-READING = ("render", "compare", "claims", "export", "history")  # these run in milliseconds
+READING = ("render", "compare", "merge", "machines", "claims", "export", "history")  # these run in milliseconds
 RUNS = [  # commands that measure nothing
     one
     for one in commands()
@@ -164,6 +172,7 @@ def test_every_option_and_value_of_a_measuring_command_can_be_used() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.docs.parsed"],
         input=json.dumps([arguments for _, arguments in given]),
+        env={**os.environ, OWN_INDEX: "0", OWN_TOTAL: "8"},  # as a CI system sets them, for --shard auto
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -182,7 +191,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     document = make_run(placements=6)
     for name, path in zip(("base", "new", "run", "duets"), make_history(folder / "results", document, 4), strict=True):
         shutil.copy(path, folder / f"{name}.json")
-    (folder / "duet.json").write_text(json.dumps(duet_of(document, "slower", "same", "unclear")), "utf-8")
+    made = {"duet.json": duet_of(document, "slower", "same", "unclear")}
+    made |= {f"shard{number}.json": shard for number, shard in enumerate(shards(3), 1)}
+    made |= {f"{name}.json": on(document, cpu=name) for name in ("epyc", "h200", "a100")}
+    for name, content in made.items():
+        (folder / name).write_text(json.dumps(content), "utf-8")
     return folder
 
 
@@ -203,12 +216,18 @@ def test_a_reading_command_runs(command: Command, results: Path, monkeypatch: py
     monkeypatch.chdir(results)
     _, arguments = ours(command) or ("", ())
     try:
-        code = main(list(arguments))
+        code = main([found for word in arguments for found in _expanded(word.removeprefix("/results/"))])
     except SystemExit as end:  # as --columns, which is like --help
         code = end.code
     assert code in ((0, 1, 3) if "--fail-on" in arguments else (0,))
     if "-o" in arguments:
         assert (results / arguments[arguments.index("-o") + 1]).stat().st_size > 100
+
+
+def _expanded(word: str) -> list[str]:
+    """A word as a shell gives it to a command."""
+    found = sorted(path.name for path in Path().glob(word)) if "*" in word else []
+    return found or [word]
 
 
 @pytest.mark.parametrize("command", RUNS, ids=shown)

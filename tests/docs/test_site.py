@@ -55,7 +55,7 @@ def test_a_link_out_of_the_folder_leads_to_the_repository(site: Path) -> None:
 
 
 def test_the_navigation_has_every_page() -> None:
-    tree = yaml.safe_load(NOT_IN_A_TREE.sub("", (ROOT / "mkdocs.yml").read_text("utf-8")))
+    tree = yaml.safe_load(NOT_IN_A_TREE.sub("", (ROOT / ".mkdocs.yml").read_text("utf-8")))
     named = set(re.findall(r"[\w/-]+\.md", str(tree["nav"])))
     assert named == {name.removeprefix("docs/") for name in pages() if name.startswith("docs/")} | {
         "notebook-outputs.md"
