@@ -129,6 +129,15 @@ def test_a_shard_without_families_ends_well_and_has_a_file(shards: list[tuple[di
     check_run(run["torchduet"])
 
 
+def test_all_shards_merge_to_one_run_and_one_that_is_missing_is_named(shards: list[tuple[dict, str]]) -> None:  # type: ignore[type-arg]
+    merging = pytest.importorskip("torchduet.bench.merge.merging")
+    parts = [(f"shard{index}.json", run) for index, (run, _) in enumerate(shards, 1)]
+    merged = merging.merged(parts)
+    assert len(merged["benchmarks"]) == 4
+    with pytest.raises(merging.MergeError, match="shard 2 of 4 is missing"):
+        merging.merged([parts[0], *parts[2:]])
+
+
 def test_a_shard_gets_its_part_of_the_tiers_budget() -> None:
     done = pytest_bench("--suite", SMALL, "--shard", "1/3", "--collect-only")
     assert "shard 1/3, " in done.stdout
