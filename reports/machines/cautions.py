@@ -8,6 +8,8 @@ from torchduet.bench.record.machines.facts import OTHER, SELECTION, SETTING, SOF
 from torchduet.bench.record.schema import DISTURBED
 from torchduet.reports.compare.settings import Difference, differences
 from torchduet.reports.machines.columns import Column
+from torchduet.reports.machines.leaders import UNKNOWN
+from torchduet.reports.machines.matrix import Row
 
 MAX_NAMED = 4
 ABSENT = frozenset(("none", "not given"))  # in words: a fact that one machine does not have, such as a GPU's driver
@@ -35,6 +37,17 @@ def between(found: Sequence[Column], base: int) -> list[tuple[Column, list[Diffe
         for at, column in enumerate(found)
         if at != base
     ]
+
+
+def doubts(found: Sequence[Column], rows: Sequence[Row]) -> Iterator[str]:
+    """On which machines times are doubtful, as cases waited for a core."""
+    if len(found) < 2:
+        return
+    for at, column in enumerate(found):
+        number = sum(any(one.doubtful for one in row.cells[at][:1]) for row in rows)
+        if number:
+            cases = "1 case" if number == 1 else f"{number:,} cases"
+            yield f"On {column.name} {cases} waited for a core: such a time may be off by {UNKNOWN}×."
 
 
 def _differing(found: Sequence[Column], base: int) -> Iterator[str]:

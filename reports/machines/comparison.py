@@ -8,7 +8,7 @@ from functools import cached_property
 from statistics import median
 
 from torchduet.reports.machines import knobs, matrix
-from torchduet.reports.machines.cautions import cautions
+from torchduet.reports.machines.cautions import cautions, doubts
 from torchduet.reports.machines.columns import Column, base_of, columns
 from torchduet.reports.machines.heat import HeatMap, heat_map
 from torchduet.reports.machines.knobs import Line, Setting
@@ -66,7 +66,7 @@ class Comparison:
     @cached_property
     def cautions(self) -> tuple[str, ...]:
         """What cannot be concluded."""
-        return tuple(cautions(self.columns, self.base))
+        return (*cautions(self.columns, self.base), *doubts(self.columns, self.rows))
 
     def shared(self, at: int) -> int:
         """How many cases both a machine and the base measured."""

@@ -83,7 +83,7 @@ def matrix(found: Sequence[Column]) -> list[Row]:
     times = [measured(column) for column in found]
     cases: dict[str, list[CaseRecord]] = {}
     for column in found:
-        for record in records_of(column):
+        for _, record in records_of(column):
             cases.setdefault(work_of(record["case"]), []).append(record["case"])
     works = {case["id"]: work for work, listed in cases.items() for case in listed}
     reasons = [Reasons(column, works) for column in found]

@@ -41,7 +41,7 @@ def large_address(tmp_path_factory: pytest.TempPathFactory) -> str:
     for record in records(many):
         for speedup in record["speedups"]:
             speedup |= {"knob": "precision", "value": record["case"]["precision"], "baseline": "fp32"}
-    runs = [from_json(on(many, cpu=f"CPU {number}", factor=1 + number / 4)) for number in range(MACHINES)]
+    runs = [from_json(on(many, cpu=f"CPU {number}", factor=2.5**number)) for number in range(MACHINES)]
     path.write_text(render(runs), "utf-8")
     return path.as_uri()
 

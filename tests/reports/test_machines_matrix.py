@@ -116,6 +116,22 @@ def test_where_most_cases_are_close_that_is_said_first() -> None:
     assert answers(of)[0].sentences == ("In this case AMD EPYC 7763 is 2.00× as fast as Intel Xeon.",)
 
 
+def test_a_time_that_waited_for_a_core_needs_a_wider_lead() -> None:
+    made = on(make_run(), cpu=XEON, factor=1.3)
+    record_of(made, SQUARE)["notes"] = ["no verdict: more threads than free cores"]
+    of = comparison([epyc(), from_json(made)])
+    (row,) = [row for row in of.rows if row.work == WORK]
+    assert row.fastest == (0, 1)
+    assert of.time.close == 1
+    assert "On Intel Xeon 1 case waited for a core: such a time may be off by 1.5×." in of.cautions
+
+
+def test_a_control_without_its_communication_is_no_case() -> None:
+    made = on(make_run(), cpu=EPYC)
+    record_of(made, SQUARE)["case"]["role"] = "part"
+    assert WORK not in rows_of(from_json(made))
+
+
 def test_a_machine_without_a_case_says_why() -> None:
     lacking = on(make_run(), cpu=XEON)
     lacking["benchmarks"] = lacking["benchmarks"][:-3]
