@@ -43,6 +43,7 @@ _OF_A_RANK = "test_a_fault_of_a_rank_costs_its_family_or_less_in_bounded_time"
 _OF_A_WORKER = "test_a_familys_items_fail_with_the_reason"
 
 SLOW: Mapping[str, tuple[str, ...]] = {
+    "bench/test_sharded_runs.py": ("test_the_shards_together_are_the_suite[1:]", "test_a_hash_seed_changes_nothing"),
     "bench/test_case_globs.py": (
         "test_an_id_selects_its_case_and_globs_add_up",
         "test_a_case_of_another_tier_names_that_tier",

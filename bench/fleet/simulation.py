@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 from torchduet.bench.files.regular import read_text
@@ -188,7 +188,7 @@ def documents(like: Mapping[str, Any], measured: Mapping[str, Sequence[str]]) ->
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table; seconds and MB."""
+    """A line of the table; seconds of CPU time, and MB."""
 
     families: int
     machines: int
@@ -225,9 +225,9 @@ def row(fleet: Fleet, like: Mapping[str, Any] | None) -> Row:
     Args:
         like: a run's document; None: neither journal nor merge.
     """
-    began = perf_counter()
+    began = process_time()
     simulated = simulate(fleet)
-    took = perf_counter() - began
+    took = process_time() - began
     journal = 0.0 if like is None else _journal(like, simulated.measured)
     driver = _peak_mb()
     merge = None if like is None else _merge(like, simulated.measured)
@@ -247,27 +247,27 @@ def row(fleet: Fleet, like: Mapping[str, Any] | None) -> Row:
 
 
 def _journal(like: Mapping[str, Any], measured: Mapping[str, Sequence[str]]) -> float:
-    """Seconds of writing every family's records to one journal, a machine at a time."""
+    """Seconds of CPU time of writing every family's records to one journal, a machine at a time."""
     with tempfile.TemporaryDirectory() as folder:
         journal, took = Journal.create(Path(folder, "fleet.json.journal"), {"kind": "fleet"}), 0.0
         for node, names in measured.items():
             for _, document in documents(like, {node: names}):
-                began = perf_counter()
+                began = process_time()
                 for benchmark in document["benchmarks"]:
                     journal.append({"kind": "node", "node": node, "entry": benchmark["extra_info"][KEY]})
-                took += perf_counter() - began
+                took += process_time() - began
         journal.close()
     return took
 
 
 def _merge(like: Mapping[str, Any], measured: Mapping[str, Sequence[str]]) -> float:
-    """Seconds of merging the documents of all machines."""
+    """Seconds of CPU time of merging the documents of all machines."""
     from torchduet.bench.merge.merging import merged
 
     parts = list(documents(like, measured))
-    began = perf_counter()
+    began = process_time()
     merged(parts)
-    return perf_counter() - began
+    return process_time() - began
 
 
 def _peak_mb() -> float:

@@ -54,7 +54,7 @@ def weights(
     for name in names:
         if not found[name]:
             found[name][ELSEWHERE] = max(of[name] for of in guesses.values() if name in of)
-    return found
+    return dict(found)
 
 
 def known(earlier: Mapping[str, Earlier], families: Collection[str]) -> int:

@@ -31,7 +31,10 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
         case = benchmark.extra_info.get(KEY)
         return samples(records[case]) if case in records else None
 
-    pytest_benchmark_adapter.refresh(session.config._benchmarksession.benchmarks, of)  # type: ignore[attr-defined]
+    benchmarks: Any = session.config._benchmarksession  # type: ignore[attr-defined]
+    pytest_benchmark_adapter.refresh(benchmarks.benchmarks, of)
+    if sharding.is_part(session.config) and not benchmarks.benchmarks:
+        benchmarks.json = None  # it would warn that it saves nothing; the shard's file is written below
     yield
     _complete_shard(session, run)
     output.exit_code(session, run, against.exit_code(session.config.stash[DUET], run))

@@ -172,6 +172,8 @@ def save_without_cases(config: pytest.Config, session: Session, run: Path) -> No
     )
     config.hook.pytest_benchmark_update_json(**about, output_json=output)
     _save(config, session, run, output)
+    if not session.progress.unwritten:
+        session.progress.hints.append(f"{run} has no cases; merge it with the other shards, so that none is missing")
 
 
 def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.bench.test_run import ROOT, SMALL, pytest_bench
+from torchduet.bench.cases.case import cases_of
+from torchduet.suites.registry import load, names
 
 WITH_GPU = """
 from dataclasses import replace
@@ -42,8 +44,14 @@ def selected(*arguments: str, **environment: str) -> list[str]:
 
 
 def families(ids: list[str]) -> set[str]:
-    """The part of each id that names the workload and its size; the rest are settings."""
-    return {re.sub(r"-(cpu|cuda)-.*", "", re.sub(r"-(\w+)(?=-(cpu|cuda)-)", "", name)) for name in ids}
+    """The families of these items of built-in suites."""
+    of = {
+        f"test_{name}[{case.pytest_id}]": case.family
+        for name in names()
+        for suite in load(name)
+        for case, _ in cases_of(name, suite, tier="full", devices=["cpu"])
+    }
+    return {of[name.partition("::")[2]] for name in ids}
 
 
 @pytest.mark.parametrize("selection", [("--tier", "quick"), ("-k", "einsum or tensor_ops or chain"), ("-m", "claims")])
