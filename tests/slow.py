@@ -291,6 +291,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_a_row_is_compared_in_alternation",
         "test_results_that_differ_are_no_comparison",
     ),
+    "merge/test_real_runs.py": ("*",),
     "notebook/test_docs.py": ("*",),
     "notebook/test_kernel.py": (
         "test_of_the_progress_nothing_stays_and_nothing_is_said",

@@ -21,7 +21,7 @@ from torchduet.reports.history import reader
 from torchduet.reports.history.collect import Collection, FolderError, collect
 from torchduet.reports.history.index import COLUMNS, MARK, NAME, locations
 from torchduet.reports.history.reader import BAD, OTHER, RUN, read
-from torchduet.reports.read.run_file import load
+from torchduet.reports.read.run_file import load, runs_of
 
 
 @pytest.fixture
@@ -290,8 +290,15 @@ def test_the_later_index_counts_where_a_folder_became_read_only(
 
 def test_a_large_file_of_another_tool_is_not_decoded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "trace.json").write_text('{"traceEvents": [' + ", ".join(['{"ph": "X"}'] * 100_000) + "]}")
-    monkeypatch.setattr(reader, "runs_of", lambda *_: pytest.fail("was decoded"))
+    decoded = []
+
+    def counted(content: bytes, name: str) -> Any:
+        decoded.append(name)
+        return runs_of(content, name)
+
+    monkeypatch.setattr(reader, "runs_of", counted)
     assert [path for path, _ in collect(folder).others] == ["trace.json"]
+    assert sorted(decoded) == ["0001.json", "0002.json", "run.json"]
 
 
 def test_a_run_without_a_date_stands_where_its_file_was_changed(folder: Path) -> None:
