@@ -24,6 +24,7 @@ from torchduet.bench.fleet.messages import (
     Gone,
     Measure,
     Measured,
+    Message,
     Order,
     Planned,
     Problem,
@@ -37,9 +38,12 @@ from torchduet.bench.fleet.messages import (
     Wrote,
     reply_of,
 )
+from torchduet.bench.fleet.node.measurer import NodeProgress
 from torchduet.bench.fleet.result import Result
 from torchduet.bench.fleet.results import Results
 from torchduet.bench.merge.merging import merged
+from torchduet.bench.record.journal import Journal
+from torchduet.bench.record.journal_events import Ended, entry_of
 from torchduet.reports.read.run_file import load
 from torchduet.reports.read.run_so_far import run_so_far
 
@@ -217,6 +221,18 @@ def test_what_cannot_be_used_is_one_reply(starting: Callable[[], Driver], given:
     problem = starting().order(Start(options={**GIVEN, **given}, when_busy="go"))
     assert isinstance(problem, Problem)
     assert says in problem.text
+
+
+def test_entries_go_to_the_driver_whatever_becomes_of_the_journal_here(tmp_path: Path) -> None:
+    sent: list[Message] = []
+    progress = NodeProgress(send=sent.append)
+    ended = Ended(at=1.0)
+    assert progress.write(ended) is None, "there is no journal, as on a full disk"
+    progress.journal = Journal.create(tmp_path / "run.json.journal", {"identity": {}, "run": {}, "plan": []})
+    progress.write(ended)
+    progress.journal.close()
+    progress.write(ended)
+    assert sent == [Wrote(entry=entry_of(ended))] * 3
 
 
 def test_a_case_that_it_does_not_have_is_told(starting: Callable[[], Driver]) -> None:
