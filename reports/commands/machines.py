@@ -39,7 +39,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         allow_abbrev=False,
     )
     parser.add_argument(
-        "runs", metavar="RUN", nargs="+", help="JSON files of `torchduet run --benchmark-json RUN`, one per machine"
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        help="JSON files of `torchduet run --benchmark-json RUN`, or of several machines by `torchduet merge`",
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="also write one self-contained HTML page (default: none)"
@@ -70,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     gc.disable()  # reading creates millions of objects, hardly any in cycles
     try:
         check_places({"-o": options.output, "--markdown": options.markdown}, options.runs, "machines.html")
-        prices = _prices(options.prices)
+        prices = prices_for(options.prices)
         of = comparison(_runs(options.runs), prices, options.base)
         unwritten = []
         if options.output is not None:
@@ -105,9 +108,10 @@ def _runs(paths: list[str]) -> list[Run]:
     from torchduet.reports.commands.compare import unique_names
     from torchduet.reports.commands.duet_alone import is_duet
     from torchduet.reports.compare.identity import sameness
+    from torchduet.reports.read.run_file import load_all
 
     named = zip(paths, unique_names(paths), strict=True)
-    runs = [(path, replace(run, name=name)) for path, name in named for run in _of_file(path)]
+    runs = [(path, replace(run, name=name)) for path, name in named for run in load_all(path)]
     for path, run in runs:
         if is_duet(run):
             raise NotMachines(A_DUET.format(path=path))
@@ -116,18 +120,7 @@ def _runs(paths: list[str]) -> list[Run]:
     return [run for _, run in runs]
 
 
-def _of_file(path: str) -> list[Run]:
-    """The runs in a file.
-
-    Raises:
-        RunFileError: it cannot be used.
-    """
-    from torchduet.reports.read.run_file import load
-
-    return [load(path)]
-
-
-def _prices(given: str | None) -> Prices:
+def prices_for(given: str | None) -> Prices:
     """The prices in the file that is named, else in the nearest ``pyproject.toml``.
 
     Raises:

@@ -22,7 +22,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "render",
         help="write one self-contained HTML page of a run",
-        description="Writes one self-contained HTML page of a run: the answers first, the evidence below.",
+        description="Writes one self-contained HTML page of a run: the answers first, the evidence below. Of a file of "
+        "several machines it is the page of `torchduet machines`, unless --machine names one.",
         epilog="Exit code 2: the run's file cannot be used, or the report cannot be written.",
         allow_abbrev=False,
     )
@@ -50,7 +51,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> int:
     """Write the report; returns the exit code."""
-    from torchduet.reports.read.pytest_benchmark import load_any
+    from torchduet.reports.read.pyproject import PyprojectError
+    from torchduet.reports.read.pytest_benchmark import load_all_of_any, load_any
     from torchduet.reports.read.run_file import RunFileError
     from torchduet.reports.text.output import attempt, check_places, is_stdout
 
@@ -60,13 +62,14 @@ def run(options: argparse.Namespace) -> int:
         check_places(targets, [options.run])
         if options.link is not None:
             _check_link(options)
-        run = load_any(options.run, options.machine)
-        comment = _comment(run, options)
-    except (OutputError, RunFileError) as error:
+        runs = load_all_of_any(options.run) if options.machine is None else [load_any(options.run, options.machine)]
+        page, summary = _of_one(runs[0]) if len(runs) == 1 else _of_several(runs)
+        comment = _comment(runs, options)
+    except (OutputError, RunFileError, PyprojectError) as error:
         return refuse(error)
     parts: list[tuple[str | None, Callable[[], str]]] = [
-        (output, lambda: _page(run)),
-        (options.markdown, lambda: _summary(run)),
+        (output, page),
+        (options.markdown, summary),
         (options.comment, lambda: comment),
     ]
     unwritten = [attempt(make(), path) for path, make in parts if path]
@@ -89,7 +92,7 @@ def _check_link(options: argparse.Namespace) -> None:
         raise OutputError(str(error)) from None
 
 
-def _comment(run: Run, options: argparse.Namespace) -> str:
+def _comment(runs: list[Run], options: argparse.Namespace) -> str:
     """The comment, if one is asked for.
 
     Raises:
@@ -100,9 +103,29 @@ def _comment(run: Run, options: argparse.Namespace) -> str:
     from torchduet.reports.markdown.comment import CommentError, comment
 
     try:
-        return comment(run, options.link)
+        return comment(runs[0], options.link)
     except CommentError as error:
         raise OutputError(f"{options.run}: {error}") from None
+
+
+def _of_one(run: Run) -> tuple[Callable[[], str], Callable[[], str]]:
+    """What writes the page of a run, and its summary."""
+    return lambda: _page(run), lambda: _summary(run)
+
+
+def _of_several(runs: list[Run]) -> tuple[Callable[[], str], Callable[[], str]]:
+    """What writes the page of several machines, and its summary: which machine is for what.
+
+    Raises:
+        PyprojectError: a price in the nearest ``pyproject.toml`` cannot be used.
+    """
+    from torchduet.reports.commands.machines import prices_for
+    from torchduet.reports.machines.brief import markdown
+    from torchduet.reports.machines.comparison import comparison
+    from torchduet.reports.machines.page import render
+
+    of = comparison(runs, prices_for(None), None)
+    return lambda: render(of), lambda: markdown(of)
 
 
 def _page(run: Run) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 from torchduet.bench.record.machines.facts import Fact, facts_of, in_words, name_of
 from torchduet.bench.record.machines.key import GIB, Machine, identity, machines
-from torchduet.bench.record.schema import RunRecord
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.text.escaping import short
 
@@ -140,11 +138,5 @@ def _fact(name: str, value: Fact) -> str:
 
 def _computers(runs: Sequence[Run]) -> int | None:
     """How many hosts a merged run's parts name; None where no file names any."""
-    nodes = {node for run in runs for part in parts_of(run.about) if (node := part.get("node"))}
+    nodes = {node for run in runs for part in run.about.get("parts", []) if (node := part["node"])}
     return len(nodes) or None
-
-
-def parts_of(about: RunRecord) -> list[Mapping[str, Any]]:
-    """The parts that a run was merged from; empty for a run that was not merged."""
-    parts = cast(Mapping[str, Any], about).get("parts")
-    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []

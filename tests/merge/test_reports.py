@@ -154,6 +154,22 @@ def test_a_machine_of_a_file_is_rendered_exported_and_judged(fleet: Path, capsys
     assert "--machine KEY" in refused(capsys, "claims", str(fleet))
 
 
+def test_a_file_of_several_machines_is_rendered_as_their_page(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page, brief = fleet.with_name("page.html"), fleet.with_name("page.md")
+    assert main(["render", str(fleet), "-o", str(page), "--markdown", str(brief)]) == 0
+    assert capsys.readouterr().out.split() == [str(page), str(brief)]
+    assert "No machine is the fastest" in brief.read_text("utf-8")
+    assert "Another CPU" in page.read_text("utf-8")
+    assert "2 machines" in page.read_text("utf-8")  # the first has two parts
+    output = fleet.with_name("machines.html")
+    assert main(["machines", str(fleet), "-o", str(output)]) == 0
+    assert output.read_text("utf-8") == page.read_text("utf-8")
+
+
+def test_no_comment_is_written_on_several_machines(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "duet" in refused(capsys, "render", str(fleet), "--comment", "-")
+
+
 def test_an_exported_table_has_all_machines_with_their_keys(fleet: Path) -> None:
     for table in ("cases", "comparisons", "samples", "unmeasured"):
         output = fleet.with_name("table.csv")
