@@ -30,7 +30,7 @@ class Admission:
         self._options, self._journal, self._queue = options, journal, queue
         self.kinds: dict[str, Kind] = {}
         self.continued = Continued(journal, options.each)
-        self._versions: Planned | None = None  # a machine that has those of the fleet
+        self._fleet: list[Planned] = []  # the machines whose versions are those of the fleet
         self._plans: list[Planned] = [log.planned for log in journal.logs.values()]
 
     def open(self, plans: Sequence[Planned]) -> None:
@@ -49,7 +49,7 @@ class Admission:
             raise FleetError(f"--case {min(unmatched)!r}: no case of any machine matches")
         if not any(planned.families for planned in plans):
             raise FleetError("the options select no case that any machine can measure")
-        self._versions = plans[0]
+        self._fleet += everywhere
         for name, planned in leading(everywhere, self._options.each).items():
             self._plan(name, planned, sum(name_of(other, self._options.each) == name for other in plans))
 
@@ -63,11 +63,11 @@ class Admission:
 
     def obstacle(self, planned: Planned) -> str:
         """Why a machine takes no part; empty if it does. The families of a kind that is new are planned."""
-        assert self._versions is not None
-        if lines := other_versions([self._versions, planned]):
+        if lines := other_versions([*self._fleet, planned]):
             return f"its versions are not those of the fleet: {'; '.join(lines)}"
         if not planned.families:
             return "the options select no case that it can measure"
+        self._fleet.append(planned)
         name = name_of(planned, self._options.each)
         if name not in self.kinds:
             self._plan(name, planned, 1)

@@ -10,6 +10,9 @@ from functools import cached_property
 from torchduet.bench.fleet.messages import FamilyPlan, Planned
 from torchduet.bench.fleet.options import ACCELERATOR
 
+OWN_FILES = "torchduet's own files"
+EVERYWHERE = ("torchduet", f"{OWN_FILES} (bench)", f"{OWN_FILES} (suites)", "torch", "python")
+
 
 @dataclass
 class Kind:
@@ -76,20 +79,41 @@ def leading(plans: Sequence[Planned], each: str) -> dict[str, Planned]:
 
 
 def other_versions(plans: Sequence[Planned]) -> list[str]:
-    """A line for each version that is not the same on all machines: ``torch: 2.12 on vm2, 2.13 on vm1 and vm3``.
+    """A line for each version that must be the same and is not: ``torch: 2.12.0 on vm2, 2.13.0 on vm1 and vm3``.
 
-    A version that a machine does not have, such as a GPU's driver, is not compared.
+    On all machines: Torchduet, its files, the release of PyTorch (builds for CPUs and for GPUs may stand side by side)
+    and Python's minor version. On machines of one key everything, a GPU's driver included: their results are united.
     """
     lines = []
-    for name in dict.fromkeys(name for planned in plans for name in planned.versions):
-        hosts: dict[str, list[str]] = {}
-        for planned in plans:
-            if name in planned.versions:
-                hosts.setdefault(planned.versions[name], []).append(planned.host)
-        if len(hosts) > 1:
-            words = (f"{version} on {listed(of)}" for version, of in sorted(hosts.items()))
-            lines.append(f"{name}: {', '.join(words)}")
-    return lines
+    for name in EVERYWHERE:
+        if len({_release(name, planned) for planned in plans if name in planned.versions}) > 1:
+            lines.append(_said(name, plans))
+    for key in dict.fromkeys(planned.machine for planned in plans):
+        alike = [planned for planned in plans if planned.machine == key]
+        names = dict.fromkeys(name for planned in alike for name in planned.versions)
+        lines += [
+            _said(name, alike)
+            for name in names
+            if len({planned.versions[name] for planned in alike if name in planned.versions}) > 1
+        ]
+    named = {line.partition(":")[0]: line for line in reversed(lines)}  # the first of each, about all machines
+    return list(dict.fromkeys(line for line in lines if named[line.partition(":")[0]] == line))
+
+
+def _release(name: str, planned: Planned) -> str:
+    """A version as far as it has to be the same on machines of different kinds."""
+    version = planned.versions[name]
+    if name == "torch":
+        return version.partition("+")[0]
+    return ".".join(version.split(".")[:2]) if name == "python" else version
+
+
+def _said(name: str, plans: Sequence[Planned]) -> str:
+    hosts: dict[str, list[str]] = {}
+    for planned in plans:
+        if name in planned.versions:
+            hosts.setdefault(planned.versions[name], []).append(planned.host)
+    return f"{name}: {', '.join(f'{version} on {listed(of)}' for version, of in sorted(hosts.items()))}"
 
 
 def listed(words: Sequence[str], most: int = 8) -> str:

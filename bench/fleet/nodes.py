@@ -82,6 +82,10 @@ class Nodes(Protocol):
     def close(self) -> None:
         """Release all machines."""
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether the cluster is gone in such a way that this process has to end without the usual last steps."""
+
 
 class ClusterError(Exception):
     """The cluster cannot be used; the message says why and what to do."""

@@ -6,7 +6,6 @@ actor only passes orders and replies on: a process of its own measures, in which
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
 import os
@@ -112,14 +111,18 @@ class RayNodes:
 
     def close(self) -> None:
         """Release all nodes, and leave the cluster; from one that is gone, Ray could not take leave."""
-        if self._head.gone:
-            atexit.unregister(self._ray.shutdown)
+        if self.abandoned:
             return
         nodes = list(self._nodes.values())
         with contextlib.suppress(Exception):
             self._ray.wait([node.actor.end.remote() for node in nodes], num_returns=len(nodes), timeout=15.0)
         with contextlib.suppress(Exception):
             self._ray.shutdown()
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the cluster is gone: then Ray's threads cannot be ended; see ``Nodes``."""
+        return self._head.gone
 
     def _end(self, node: _Node) -> None:
         """End the process, then the actor: it is killed in any case when the cluster is left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -135,11 +136,17 @@ def measure(asked: Asked, reports: Reports, refuse: Callable[[Exception | str], 
             with contextlib.suppress(KeyboardInterrupt):
                 nodes.close()
             stop_request.restore()
-    if not any(log.families for log in journal.logs.values()):
+    if any(log.families for log in journal.logs.values()):
+        code = _write(asked, reports, results, journal, driver.result(), problems, say)
+    else:
         _end_unused(journal)
-        return refuse(problems[0]) if problems else stop_request.exit_code if stop_request.received() else NOT_ALL
-    code = _write(asked, reports, results, journal, driver.result(), problems, say)
-    return stop_request.exit_code if stop_request.received() else code
+        code = refuse(problems[0]) if problems else NOT_ALL
+    code = stop_request.exit_code if stop_request.received() else code
+    if nodes.abandoned:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _write(

@@ -8,6 +8,7 @@ import numpy
 
 import torchduet
 from torchduet.bench.cases.case import Family
+from torchduet.bench.fleet.kinds import OWN_FILES
 from torchduet.bench.fleet.messages import FamilyPlan, Planned
 from torchduet.bench.fleet.node.prepared import Prepared
 from torchduet.bench.plan.budget import Budget, call_seconds
@@ -52,7 +53,7 @@ def versions(measuring: Measuring) -> dict[str, str]:
     own = sources(())
     return {
         "torchduet": torchduet.__version__,
-        **{f"torchduet's own files ({name})": digest for name, digest in own.items()},
+        **{f"{OWN_FILES} ({name})": digest for name, digest in own.items()},
         "torch": machine.torch,
         "python": platform.python_version(),
         "numpy": numpy.__version__,

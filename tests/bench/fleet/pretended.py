@@ -146,7 +146,7 @@ class Cluster:
         self.time, self.names = 0.0, 0
         self.processes: dict[str, Process] = {}
         self.busy: dict[str, str] = {}
-        self.closed = False
+        self.closed = self.abandoned = False
         self.released: list[str] = []
         self._coming: list[tuple[float, int, Callable[[], list[Event]]]] = []
         for machine in machines:

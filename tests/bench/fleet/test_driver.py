@@ -187,6 +187,15 @@ def test_a_machine_with_other_versions_that_joins_takes_no_part(tmp_path: Path) 
     assert "late takes no part: its versions are not those of the fleet: torch: 2.12 on late, 2.13 on a" in fleet.lines
 
 
+def test_builds_of_one_release_of_pytorch_may_differ_between_kinds_but_not_within_one(tmp_path: Path) -> None:
+    builds = {build: {**Machine("a").versions, "torch": f"2.13.0+{build}"} for build in ("cpu", "cu130")}
+    cpu, gpu = Machine("cpu", "1111", versions=builds["cpu"]), Machine("gpu", "2222", "H100", versions=builds["cu130"])
+    assert not Fleet(Cluster([cpu, gpu]), tmp_path).run().unreached
+    (tmp_path / "again").mkdir()
+    with pytest.raises(FleetError, match=r"torch: 2\.13\.0\+cpu on other, 2\.13\.0\+cu130 on gpu"):
+        Fleet(Cluster([cpu, gpu, Machine("other", "2222", "H100", versions=builds["cpu"])]), tmp_path / "again").run()
+
+
 def test_a_gpus_driver_is_compared_between_machines_that_have_one(tmp_path: Path) -> None:
     versions = Machine("a").versions
     machines = [Machine("cpu"), Machine("a", versions={**versions, "driver": "550"})]
