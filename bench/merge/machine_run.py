@@ -65,7 +65,7 @@ def whole_of(sources: Sequence[Source], missing: Missing) -> Whole:
     if len(sources) > 1:
         records, visits = _judged(outcomes.records, _priors(parts))
     first = next(source for source in sources if parts[0]["digest"] in {part["digest"] for part in source.parts})
-    about = {**first.about, **_of_parts(parts), **_of_cases(outcomes)}
+    about: dict[str, Any] = {**first.about, **_of_parts(parts), **_of_cases(outcomes)}
     if len(sources) > 1:
         about |= _together(sources, parts)
     about["warnings"] = [*about["warnings"], *_own_warnings(parts, records, missing)]
