@@ -98,10 +98,11 @@ def _loaders(sources: Sources) -> dict[str, Any] | None:
 
 
 def _first(sources: Sources) -> Any:
-    """What stands above everything else; a duet has its own."""
-    if "against" in sources.run.about:
+    """What stands above everything else; a duet has its own answer there, and below it the heat map if there is one."""
+    screen = first_screen(sources.run, sources.tables, sources.headline, sources.answers)
+    if "against" in sources.run.about and (screen is None or screen.heat is None):
         return None
-    return first_screen(sources.run, sources.tables, sources.headline, sources.answers)
+    return screen
 
 
 SECTIONS = (
