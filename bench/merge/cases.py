@@ -75,7 +75,7 @@ def united(records: Sequence[Record], parts: Sequence[PartRecord]) -> Record:
     if any("meters" in record for record in records):
         new["meters"] = _meters([record["meters"] for record in records if "meters" in record])
     for key in ("operators", "peak_bytes", "reserved_bytes", "context_bytes"):
-        if known := [record[key] for record in records if key in record]:  # type: ignore[literal-required]
+        if known := [record[key] for record in records if key in record]:
             new[key] = max(known)
     worse: dict[str, Callable[[Any], Any]] = {
         "energy": lambda energy: energy.get("joules", -1.0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from torchduet.bench.merge.sources import Source
 from torchduet.bench.record.machines.facts import (
@@ -45,16 +46,14 @@ def conflicts(sources: Sequence[Source]) -> list[str]:
     commits = [(source.name, commit) for source in sources if (commit := _commit(source))]
     found += _differing("commit", commits, lambda commit: _short(str(commit)))
     for option in _options_that_matter(sources):
-        found += differing(
-            name_of(option), [of.get(option) for of in facts], lambda value, option=option: _in_words(option, value)
-        )
+        found += differing(name_of(option), [of.get(option) for of in facts], partial(_in_words, option))
     for same in _groups(sources, _hardware):
         found += _differing("threads", [(of.name, of.about["options"].get("threads")) for of in same], str)
     for same in _groups(sources, lambda source: source.key):
         for fact in OF_ONE_KIND:
             values = [(of.name, facts_of(of.about).get(fact)) for of in same]
             if fact != "torch" or len({_public(value) for _, value in values}) == 1:
-                found += _differing(name_of(fact), values, lambda value, fact=fact: _in_words(fact, value))
+                found += _differing(name_of(fact), values, partial(_in_words, fact))
         found += _differing("shards", _plans(same), str)
     return list(dict.fromkeys(found))
 

@@ -219,7 +219,7 @@ def _noise(parts: Sequence[PartRecord]) -> NoiseRecord | None:
         record["causes"].append(f"{len(noisy) - MAX_NAMED} more parts were not quiet")
     for key in ("remedy", "figures"):
         if key in worst[0][1] and (key != "remedy" or grade != QUIET):
-            record[key] = worst[0][1][key]  # type: ignore[literal-required]
+            record[key] = worst[0][1][key]
     return record
 
 

@@ -27,7 +27,7 @@ def moved(document: Mapping[str, Any], before: Path, after: Path) -> dict[str, A
 def _benchmark(benchmark: Any, before: Path, after: Path) -> Any:
     if not has_record(benchmark) or "profile" not in (record := record_of(benchmark)):
         return benchmark
-    profile = {**record["profile"], "trace": _path(record["profile"]["trace"], before, after)}
+    profile: Any = {**record["profile"], "trace": _path(record["profile"]["trace"], before, after)}
     if "python" in profile:
         profile["python"] = {**profile["python"], "file": _path(profile["python"]["file"], before, after)}
     return {**benchmark, "extra_info": {**benchmark["extra_info"], KEY: {**record, "profile": profile}}}
