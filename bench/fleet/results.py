@@ -57,12 +57,12 @@ class Results:
         journal: FleetJournal,
         result: Result,
         each: str,
-        merged: Callable[[Sequence[tuple[str, dict[str, Any]]]], dict[str, Any]],
+        merge: Callable[[Sequence[Path], Path], None],
     ) -> Path | None:
         """Write the files of machines that are gone, and the merged one; returns its path, None if there is none.
 
         Args:
-            merged: makes one document of several.
+            merge: makes one file of several.
 
         Raises:
             JournalError: the log of a machine cannot be read.
@@ -72,21 +72,21 @@ class Results:
             if log.number not in self._paths and (gone := self._of_log(journal, log)) is not None:
                 self.keep(log, gone)
         kinds_of = {number: name_of(journal.logs[number].planned, each) for number in self._paths}
-        documents: list[tuple[str, dict[str, Any]]] = []
+        written: list[Path] = []
         for number, path in self._paths.items():
-            run = self._held.get(number) or _read(path)
+            held = self._held.pop(number, None)
+            run = held or _read(path)  # one at a time: those of many machines need not fit into memory
             kind = kinds_of[number]
             first = next(other for other, of in kinds_of.items() if of == kind)
             changed = _complete(run, result, kind, is_first=number == first)
-            if changed or number in self._held:
-                self._write(encoded(run), path)
-            documents.append((str(path), run))
+            where = self._write(encoded(run), path) if changed or held else path
+            written += [where] if where is not None else []
             self.failed += len(run[KEY]["failed"])
-        if not documents:
-            return None
         target = self.folder / MERGED
-        whole = documents[0][1] if len(documents) == 1 else merged(documents)
-        return self._write(encoded(whole), target)
+        if len(written) < 2:
+            return self._write(written[0].read_bytes(), target) if written else None
+        merge(written, target)
+        return target
 
     def _of_log(self, journal: FleetJournal, log: Log) -> dict[str, Any] | None:
         """The file of a machine that is gone, from its entries; None if it has measured nothing."""

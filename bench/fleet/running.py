@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -24,7 +25,6 @@ from torchduet.bench.fleet.result import Result, words
 from torchduet.bench.fleet.results import JOURNAL, MACHINES, MERGED, PAGE, Results
 from torchduet.bench.fleet.sent import SentError, package, suite_folder
 from torchduet.bench.host.signals import StopRequest
-from torchduet.bench.merge.merging import merged
 from torchduet.bench.merge.sources import MergeError
 from torchduet.bench.plan.options import OptionError, parse
 from torchduet.bench.plugin.progress import ProgressLine
@@ -62,6 +62,20 @@ class Reports:
 
     run_of: Callable[[RunLog], dict[str, Any]]
     render: Callable[[str, str], int]
+
+
+def merge(paths: Sequence[Path], target: Path) -> None:
+    """Make one file of several, in a process of its own: it needs ten times their size of memory.
+
+    Raises:
+        MergeError: they cannot be merged, or the file cannot be written; the message says why.
+    """
+    command = [sys.executable, "-m", "torchduet", "merge", *map(str, paths), "-o", str(target)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        why = lines[-1].removeprefix("error: ") if lines else f"its process ended with {done.returncode}"
+        raise MergeError(why)
 
 
 Connect = Callable[[str, Path, Path | None, str], Nodes]
@@ -161,7 +175,7 @@ def _write(
     """Write all files, and say what there is; returns the exit code."""
     run = None
     try:
-        run = results.finish(journal, result, asked.options.each, merged)
+        run = results.finish(journal, result, asked.options.each, merge)
     except (MergeError, JournalError) as error:
         problems.append(f"the files in {asked.folder / MACHINES} are not merged: {error}")
     for text in (*result.hints, *words(result)):

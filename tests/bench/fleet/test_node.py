@@ -41,7 +41,7 @@ from torchduet.bench.fleet.messages import (
 from torchduet.bench.fleet.node.measurer import NodeProgress
 from torchduet.bench.fleet.result import Result
 from torchduet.bench.fleet.results import Results
-from torchduet.bench.merge.merging import merged
+from torchduet.bench.fleet.running import merge
 from torchduet.bench.record.journal import Journal
 from torchduet.bench.record.journal_events import Ended, entry_of
 from torchduet.reports.read.run_file import load
@@ -149,7 +149,7 @@ def assert_readable_as_a_run(entries: list[dict[str, Any]], planned: Planned, fo
         journal.add(log, entry)
     kind = kind_of(planned, "machine")
     results = Results(folder, run_so_far, {})
-    path = results.finish(journal, Result({kind.name: kind}, {}, {}), "machine", merged)
+    path = results.finish(journal, Result({kind.name: kind}, {}, {}), "machine", merge)
     journal.close()
     assert path is not None
     run = load(str(path))

@@ -32,8 +32,8 @@ def process(host: str, *families: str) -> Process:
     return made
 
 
-def merged(documents: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
-    return {"merged": [Path(name).name for name, _ in documents]}
+def merge(paths: Sequence[Path], target: Path) -> None:
+    target.write_text(json.dumps({"merged": [path.name for path in paths]}), "utf-8")
 
 
 def so_far(_: RunLog) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def test_each_machine_has_a_file_of_its_name_and_key_and_the_commit_of_the_comma
     results = Results(tmp_path, so_far, {"id": "1234"})
     for host in ("vm/1", "vm_1"):
         results.keep(journal.new_log(Machine(host).planned()), process(host, "long").document())
-    path = results.finish(journal, result(), "machine", merged)
+    path = results.finish(journal, result(), "machine", merge)
     assert path == tmp_path / "merged.json"
     assert read(path) == {"merged": ["vm_1-aaaa.json", "vm_1-aaaa-2.json"]}
     assert read(tmp_path / "machines" / "vm_1-aaaa.json")["commit_info"] == {"id": "1234"}
@@ -64,7 +64,7 @@ def test_each_machine_has_a_file_of_its_name_and_key_and_the_commit_of_the_comma
 def test_one_machine_alone_is_not_merged(tmp_path: Path, journal: FleetJournal) -> None:
     results = Results(tmp_path, so_far, {})
     results.keep(journal.new_log(Machine("a").planned()), process("a", *SUITE).document())
-    path = results.finish(journal, result(), "machine", merged)
+    path = results.finish(journal, result(), "machine", merge)
     assert path is not None
     assert len(read(path)["benchmarks"]) == len(SUITE)
 
@@ -75,7 +75,7 @@ def test_files_name_as_unreached_what_no_machine_of_the_kind_has_measured(
     results = Results(tmp_path, so_far, {})
     for host, family in (("a", "long"), ("b", "short")):
         results.keep(journal.new_log(Machine(host).planned()), process(host, family).document())
-    results.finish(journal, result(["middle"], {"last": "3 machines were lost"}), "machine", merged)
+    results.finish(journal, result(["middle"], {"last": "3 machines were lost"}), "machine", merge)
     a, b = (read(tmp_path / "machines" / f"{host}-aaaa.json")["torchduet"] for host in "ab")
     assert a["unreached"] == b["unreached"] == [case_of("middle")["id"]]
     assert a["failed"] == [{"case": case_of("last"), "reason": "last: 3 machines were lost"}]
@@ -96,7 +96,7 @@ def test_a_file_that_the_disk_does_not_take_is_written_at_the_end_or_elsewhere(
 
     monkeypatch.setattr("torchduet.bench.fleet.results.write_atomically", full)
     results.keep(journal.new_log(Machine("a").planned()), process("a", *SUITE).document())
-    path = results.finish(journal, result(), "machine", merged)
+    path = results.finish(journal, result(), "machine", merge)
     assert path == elsewhere / "merged.json"
     assert len(read(elsewhere / "a-aaaa.json")["benchmarks"]) == len(SUITE)
     assert "No space left on device; it is in" in results.problems[0]
@@ -108,5 +108,5 @@ def test_a_machine_that_has_measured_nothing_has_no_file(tmp_path: Path, journal
     log = journal.new_log(gone.machine.planned())
     header = gone._header()
     journal.add(log, header)
-    assert Results(tmp_path, so_far, {}).finish(journal, result(), "machine", merged) is None
+    assert Results(tmp_path, so_far, {}).finish(journal, result(), "machine", merge) is None
     assert not (tmp_path / "machines").exists()
