@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
 import pandas as pd
 
@@ -15,9 +14,10 @@ from torchduet.bench.record.knobs import KNOBS as ENTRIES
 from torchduet.bench.record.knobs import workers
 from torchduet.bench.record.schema import VERDICTS
 from torchduet.reports.findings import advice_words, kernels
-from torchduet.reports.findings.loaders import Choice, sentence
+from torchduet.reports.findings.loaders import Choice, brief, sentence
 from torchduet.reports.findings.remedy import to_settle
 from torchduet.reports.tables.frames import each
+from torchduet.reports.text import units
 from torchduet.reports.text.settings import KNOBS, TOGETHER
 
 STANDINGS = {
@@ -44,9 +44,9 @@ class Answer:
     Attributes:
         key: its id in the page.
         standing: a key of ``STANDINGS``.
-        ratio: the median of the ratios, above 1 means faster.
         tally: verdict → number of comparisons, in the order of ``VERDICTS``.
-        ratio_caption: what the ratio compares, in words.
+        counts: the tally in words: ``faster in 3 of 7 cases, slower in 4``.
+        ends: the best and the worst case with their times, or the number of workers for each workload.
         sentences: the effect first, then certainty, pay-off, accuracy, and what would settle the unclear cases.
         rows: the comparisons behind it.
         kernels: where its verdicts are not those of the kernels alone; empty where they are, or nothing is known. It
@@ -59,9 +59,9 @@ class Answer:
     baseline: str
     title: str
     standing: str
-    ratio: float
     tally: dict[str, int]
-    ratio_caption: str
+    counts: str
+    ends: str
     sentences: tuple[str, ...]
     rows: pd.DataFrame
     kernels: str = ""
@@ -70,6 +70,16 @@ class Answer:
     def words(self) -> str:
         """The standing in words."""
         return STANDINGS[self.standing]
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """The sentences beyond ``ends``."""
+        return tuple(sentence for sentence in self.sentences if sentence != self.ends)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The least and the greatest ratio; above 1 means faster."""
+        return float(self.rows["ratio"].min()), float(self.rows["ratio"].max())
 
 
 def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = (), budget: float | None = None) -> list[Answer]:
@@ -117,7 +127,7 @@ def _collection(key: str, knob: str, rows: pd.DataFrame, budget: float | None) -
         to_settle(rows, budget),
     ]
     labels = [row.value if knob == TOGETHER else f"{row.value} instead of {row.baseline}" for row in each(rows)]
-    ratio = float(rows["ratio"].median())
+    labelled = _labelled(rows, labels)
     return Answer(
         key=key,
         knob=knob,
@@ -125,11 +135,11 @@ def _collection(key: str, knob: str, rows: pd.DataFrame, budget: float | None) -
         baseline=baseline,
         title=title,
         standing=_standing(tally, rows),
-        ratio=ratio,
         tally=tally,
-        ratio_caption=_ratio_caption(baseline, len(rows)),
+        counts=advice_words.counts(tally),
+        ends=advice_words.ends(labelled),
         sentences=tuple(filter(None, sentences)),
-        rows=_labelled(rows, labels),
+        rows=labelled,
         kernels=of_kernels,
     )
 
@@ -138,10 +148,9 @@ def _workers(key: str, rows: pd.DataFrame, choices: Sequence[Choice], budget: fl
     """Which number of workers to use for what: the answer is a number, not a yes or a no."""
     title, baseline = COLLECTED["workers"]
     tally = _tally(rows)
-    gains = [choice.recommended.over_fewest.ratio for choice in choices if choice.recommended.over_fewest]
     sentences = [sentence(choice) for choice in choices[:NAMED_CHOICES]]
     if left := max(0, len(choices) - NAMED_CHOICES):
-        sentences.append(f"{left} more {'is' if left == 1 else 'are'} in the table of numbers of workers below.")
+        sentences.append(f"{units.plural(left, 'more is', 'more are')} in the table of numbers of workers below.")
     more = [choice for choice in choices if choice.recommended is not choice.fewest]
     if not more:
         standing = "no" if tally["slower"] else _standing(tally, rows)
@@ -157,10 +166,9 @@ def _workers(key: str, rows: pd.DataFrame, choices: Sequence[Choice], budget: fl
         baseline=baseline,
         title=title,
         standing=standing,
-        ratio=median(gains) if gains else 1.0,
         tally=tally,
-        ratio_caption=f"with the recommended number, as fast as with {baseline}"
-        + (f", median of {len(choices)} settings" if len(choices) > 1 else ""),
+        counts=advice_words.counts(tally),
+        ends=brief(choices),
         sentences=(*sentences, advice_words.certainty(rows, tally), *filter(None, [to_settle(rows, budget)])),
         rows=_labelled(rows, labels),
     )
@@ -170,10 +178,6 @@ def _labelled(rows: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     """The rows with their own setting of the knob before their other settings."""
     setting = [" · ".join(filter(None, pair)) for pair in zip(labels, rows["setting"], strict=True)]
     return rows.assign(setting=setting, name=rows["workload"] + " " + pd.Series(setting, index=rows.index))
-
-
-def _ratio_caption(baseline: str, number: int) -> str:
-    return f"as fast as {baseline}" + (f", median of {number} cases" if number > 1 else "")
 
 
 def _tally(rows: pd.DataFrame) -> dict[str, int]:
@@ -200,9 +204,9 @@ def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame, 
         baseline=baseline,
         title=title,
         standing=_standing(tally, rows),
-        ratio=float(rows["ratio"].median()),
         tally=tally,
-        ratio_caption=_ratio_caption(baseline, len(rows)),
+        counts=advice_words.counts(tally),
+        ends=advice_words.ends(rows),
         sentences=tuple(filter(None, sentences)),
         rows=rows,
         kernels=of_kernels,

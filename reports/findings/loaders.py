@@ -15,6 +15,7 @@ from torchduet.reports.text import units
 from torchduet.reports.text.settings import setting, setting_words
 
 OTHER_KNOBS = tuple(name for name in NAMES if name != "workers")  # one choice for each setting of these
+MAX_BRIEF = 2  # workloads that the brief answer names
 FIRST = ("first batch", "first step")  # the meters of the time until the first batch was loaded, or used
 
 
@@ -130,6 +131,18 @@ def sentence(choice: Choice) -> str:
     return (
         f"For {code(choice.name)} use {workers(str(recommended.workers))}: {gain}{sure}{'; ' + costs if costs else '.'}"
     )
+
+
+def brief(choices: Sequence[Choice]) -> str:
+    """The number for each of the first workloads: ``Workers to use: 2 for `a` (1.50×), 0 for `b`.``"""
+    parts = []
+    for choice in choices[:MAX_BRIEF]:
+        over = choice.recommended.over_fewest
+        gain = "" if choice.recommended is choice.fewest or over is None else f" ({units.ratio(over.ratio)})"
+        parts.append(f"{choice.recommended.workers} for {code(choice.name)}{gain}")
+    if (more := len(choices) - MAX_BRIEF) > 0:
+        parts.append(f"and {units.plural(more, 'more workload')} below")
+    return f"Workers to use: {', '.join(parts)}."
 
 
 def none(number: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torchduet.bench.record.schema import NotMeasured
+from torchduet.bench.record.words.reasons import grouped
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.removed_work import removed_work
 
@@ -80,8 +81,9 @@ def ended_early(run: Run) -> str:
 
 
 def _by_reason(cases: Iterable[NotMeasured]) -> tuple[Reason, ...]:
-    by_reason: dict[str, list[str]] = {}
-    for entry in cases:
-        case = entry["case"]["id"]
-        by_reason.setdefault(entry["reason"].removeprefix(f"{case}: "), []).append(case)
-    return tuple(Reason(words, tuple(ids)) for words, ids in by_reason.items())
+    entries = list(cases)
+    ids = [entry["case"]["id"] for entry in entries]
+    reasons = [entry["reason"].removeprefix(f"{case}: ") for entry, case in zip(entries, ids, strict=True)]
+    return tuple(
+        Reason(words, tuple(ids[index] for index in members)) for words, members in grouped(reasons).items()
+    )

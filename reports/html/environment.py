@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from types import CodeType
@@ -31,14 +32,15 @@ def content_policy(script: str) -> str:
     )
 
 
-def fixed(*scripts: str) -> dict[str, str]:
+def fixed(*scripts: str, styles: Sequence[str] = ()) -> dict[str, str]:
     """The values that every page's template needs: the style, its scripts as one, and the policy for them.
 
     Args:
         scripts: names of files in the folder of templates, in the order in which they run.
+        styles: of style sheets beside the one of all pages.
     """
     script = "\n".join((TEMPLATES / name).read_text("utf-8") for name in scripts)
-    style = (TEMPLATES / "report.css").read_text("utf-8")
+    style = "\n".join((TEMPLATES / name).read_text("utf-8") for name in ("report.css", *styles))
     return {"csp": content_policy(script), "css": Markup(style), "script": Markup(script)}
 
 
@@ -84,12 +86,14 @@ def environment() -> Environment:
         quantity=units.quantity,
         missing=lambda value: _number(value) is None,
     )
+    environment.tests["missing"] = lambda value: _number(value) is None
     environment.globals.update(
         symbols=SYMBOLS,
         verdicts=VERDICTS,
         ratio_interval=lambda low, high: units.ratio_interval(_number(low), _number(high)),
         seconds_interval=lambda low, high: units.seconds_interval(_number(low), _number(high)),
         raw=_raw,
+        plural=units.plural,
         KEY=KEY,
     )
     return environment

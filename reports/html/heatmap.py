@@ -30,7 +30,7 @@ class Cell:
     Attributes:
         anchor: of the case's details within the page.
         shade: from 0 (verdict same or unclear) to 1 (twice or half as fast, or beyond).
-        description: ratio, interval and verdict in words; those of the kernels alone, too, where they are known.
+        description: ratio, interval, verdict and times in words; those of the kernels alone, too, where they are known.
         kernels: the kernels' speed-up, where its verdict is another; else empty.
     """
 
@@ -44,19 +44,34 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One workload at one size under one implementation; a cell per column, None where nothing was measured."""
+    """One workload at one size under one implementation; a cell per column, None where nothing was measured.
+
+    ``seconds`` is the time of a call of the family's reference.
+    """
 
     workload: str
     setting: str
+    seconds: float
     cells: tuple[Cell | None, ...]
 
 
 @dataclass(frozen=True)
 class HeatMap:
-    """All rows by suite, and the columns' titles: (the setting, the setting it replaces)."""
+    """All rows by suite.
+
+    Attributes:
+        columns: their titles: (the setting, the setting it replaces).
+        settings: of each column: (knob, value) of a single knob; empty texts for several at once.
+    """
 
     columns: tuple[tuple[str, str], ...]
     suites: tuple[tuple[str, tuple[Row, ...]], ...]
+    settings: tuple[tuple[str, str], ...] = ()
+
+    def counted(self, column: int, verdict: str) -> tuple[int, int]:
+        """How many cells of a column have a verdict, of how many."""
+        cells = [cell for _, rows in self.suites for row in rows if (cell := row.cells[column])]
+        return sum(cell.verdict == verdict for cell in cells), len(cells)
 
     @property
     def kernels(self) -> bool:
@@ -71,6 +86,7 @@ def heatmap(run: Run) -> HeatMap | None:
     """
     references = {record["case"]["family"]: record for record in run.records if record["case"]["reference"]}
     cells_of: dict[tuple[str, str, str], dict[tuple[str, ...], Cell]] = {}
+    seconds_of: dict[tuple[str, str, str], float] = {}
     titles: dict[tuple[str, ...], dict[str, None]] = {}
     by_id = {record["case"]["id"]: record for record in run.records}
     for index, record in enumerate(run.records):
@@ -83,17 +99,20 @@ def heatmap(run: Run) -> HeatMap | None:
                 continue
             case = record["case"]
             row = (case["suite"], f"{case['suite']}.{case['workload']}", _setting(record))
-            cells_of.setdefault(row, {})[column] = _cell(speedup, anchor(index))
+            cells_of.setdefault(row, {})[column] = _cell(record, speedup, by_id.get(speedup["against"]), anchor(index))
+            seconds_of.setdefault(row, reference["timing"]["seconds"])
             titles.setdefault(column, {})[_from(column, base)] = None
     if sum(map(len, cells_of.values())) < MIN_CELLS:
         return None
     columns = sorted(titles, key=_order)
     suites: dict[str, list[Row]] = {}
     for (suite, workload, setting), cells in cells_of.items():
-        suites.setdefault(suite, []).append(Row(workload, setting, tuple(map(cells.get, columns))))
+        seconds = seconds_of[suite, workload, setting]
+        suites.setdefault(suite, []).append(Row(workload, setting, seconds, tuple(map(cells.get, columns))))
     return HeatMap(
         tuple((_title(column), " or ".join(titles[column])) for column in columns),
         tuple((suite, tuple(rows)) for suite, rows in suites.items()),
+        tuple(_single(column) for column in columns),
     )
 
 
@@ -121,7 +140,7 @@ def _setting(record: Record) -> str:
     return " · ".join(filter(None, (case["size_label"].replace(",", ", "), implementation)))
 
 
-def _cell(speedup: SpeedupRecord, case_anchor: str) -> Cell:
+def _cell(record: Record, speedup: SpeedupRecord, baseline: Record | None, case_anchor: str) -> Cell:
     ratio, verdict = speedup["ratio"], speedup["verdict"]
     interval = units.ratio_interval(speedup["low"], speedup["high"])
     return Cell(
@@ -130,16 +149,31 @@ def _cell(speedup: SpeedupRecord, case_anchor: str) -> Cell:
         verdict,
         min(1.0, abs(math.log(ratio)) / FULL_SHADE) if verdict in ("faster", "slower") else 0.0,
         "; ".join(
-            filter(None, (f"{units.ratio(ratio)}{f' ({interval})' if interval else ''}, {verdict}", described(speedup)))
+            filter(
+                None,
+                (
+                    f"{units.ratio(ratio)}{f' ({interval})' if interval else ''}, {verdict}",
+                    "" if baseline is None else f"{units.seconds(record['timing']['seconds'])} instead of "
+                    f"{units.seconds(baseline['timing']['seconds'])} per call",
+                    described(speedup),
+                ),
+            )
         ),
         f"kernels {units.ratio(speedup['device_speedup']['ratio'])}" if another(speedup) else "",
     )
 
 
 def _order(column: Sequence[str]) -> tuple[int, list[int], list[str]]:
-    """Sort key of columns: other implementations, then single knobs in their usual order, then several at once."""
+    """Sort key of columns: single knobs in their usual order, then several at once."""
     knobs = [part.partition("=")[0] for part in column]
-    return len(column), [-1 if knob == IMPLEMENTATION else KNOBS.index(knob) for knob in knobs], list(column)
+    return len(column), [KNOBS.index(knob) for knob in knobs], list(column)
+
+
+def _single(column: Sequence[str]) -> tuple[str, str]:
+    if len(column) != 1:
+        return "", ""
+    knob, _, value = column[0].partition("=")
+    return knob, value
 
 
 def _title(column: Sequence[str]) -> str:

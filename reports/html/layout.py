@@ -14,15 +14,18 @@ from torchduet.bench.record.knobs import IMPLEMENTATION
 from torchduet.reports.findings import duet, gpu
 from torchduet.reports.findings.advice import Answer
 from torchduet.reports.findings.compiling import compiling
+from torchduet.reports.findings.headline import Headline
 from torchduet.reports.findings.loaders import Choice
 from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.trust import trust
 from torchduet.reports.findings.unmeasured import unmeasured
 from torchduet.reports.findings.visits import visits
 from torchduet.reports.html import sections
-from torchduet.reports.html.figures import forests, loader_panels, scalings
-from torchduet.reports.html.heatmap import heatmap
+from torchduet.reports.html.case_details import packed_details
+from torchduet.reports.html.figures import loader_panels, scalings
+from torchduet.reports.html.first_screen import first_screen
 from torchduet.reports.html.processes import processes
+from torchduet.reports.html.rows_chart import rows_chart
 from torchduet.reports.profile.section import section as profiles
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import Frames
@@ -39,6 +42,7 @@ class Sources:
     tables: Frames
     answers: Sequence[Answer]
     choices: Sequence[Choice]
+    headline: Headline
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,13 @@ class Section:
 
 
 def _answers(sources: Sources) -> list[dict[str, Any]] | None:
-    """Each answer with its charts; None for a duet, which is an answer itself."""
+    """Each answer with its forest plot; None for a duet, which is an answer itself."""
     if not sources.answers and "against" in sources.run.about:
         return None
-    return [{"answer": answer, "charts": forests(answer), "link": _filter_link(answer)} for answer in sources.answers]
+    return [
+        {"answer": answer, "chart": rows_chart(answer.rows), "link": _filter_link(answer)}
+        for answer in sources.answers
+    ]
 
 
 def _filter_link(answer: Answer) -> str:
@@ -87,25 +94,32 @@ def _loaders(sources: Sources) -> dict[str, Any] | None:
     return {"choices": choices, "charts": loader_panels(choices)} if choices else None
 
 
+def _first(sources: Sources) -> Any:
+    """What stands above everything else; a duet has its own."""
+    if "against" in sources.run.about:
+        return None
+    return first_screen(sources.run, sources.tables, sources.headline, sources.answers)
+
+
 SECTIONS = (
     Section("duet", "B against A", "duet", lambda of: duet.section(of.run)),
+    Section("glance", "", "first", _first),
     Section("answers", "Answers", "answers", _answers),
-    Section("claims", "Claims, judged here", "claims", lambda of: sections.claims(of.run)),
+    Section("profiles", "Where the time goes", "profiling", lambda of: profiles(of.run) or None),
     Section("paths", "Step by step", "paths", lambda of: sections.paths(of.run) or None),
     Section("loaders", "DataLoader workers", "loaders", _loaders),
     Section("compiling", "Compilation", "compiling", lambda of: compiling(of.run, of.tables)),
     Section("processes", "Several processes", "processes", lambda of: processes(of.run)),
     Section("gpu", lambda data: str(data.title), "gpu", lambda of: gpu.section(of.run)),
     Section("roofline", "Roofline", "roofline", lambda of: sections.ceilings(of.run)),
-    Section("heatmap", "Every knob at a glance", "heatmap", lambda of: heatmap(of.run) or None),
-    Section("profiles", "Where the time goes", "profiling", lambda of: profiles(of.run) or None),
-    Section("cases", "Cases", "suites", lambda of: sections.suites(of.run, of.tables) or None),
     Section("scaling", "Scaling", "scalings", lambda of: scalings(of.tables.cases) or None),
+    Section("claims", "Tutorials’ claims", "claims", lambda of: sections.claims(of.run)),
+    Section("cases", "Cases", "suites", lambda of: sections.suites(of.run, of.tables) or None),
+    Section("gaps", "Not measured", "gaps", lambda of: unmeasured(of.run)),
     Section("noise", "Noise", "noise", lambda of: noise(of.run)),
     Section("visits", "Intervals", "visits", lambda of: visits(of.run)),
     Section("trust", "Trust", "trust", lambda of: trust(of.run)),
-    Section("gaps", "Not measured", "gaps", lambda of: unmeasured(of.run)),
-    Section("details", "", "details", lambda of: sections.details(of.run) or None),
     Section("environment", "Environment", "parts", lambda of: sections.parts(of.run)),
-    Section("reading", "How to read this", "reading", lambda _: True),
+    Section("reading", "Words", "reading", lambda _: True),
+    Section("details", "", "details", lambda of: packed_details(of.run) or None),
 )

@@ -11,7 +11,8 @@ from torchduet.bench.record.marks import short_marks
 from torchduet.bench.record.schema import QUIET, VERDICTS
 from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD
 from torchduet.reports.findings import loaders, sustained
-from torchduet.reports.findings.advice import STANDINGS, Answer, answers
+from torchduet.reports.findings.advice import answers
+from torchduet.reports.findings.headline import headline
 from torchduet.reports.findings.remedy import budget_of
 from torchduet.reports.findings.unmeasured import ended_early, warnings
 from torchduet.reports.html.download import downloads
@@ -22,7 +23,6 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables import kernels, roofline
 from torchduet.reports.tables.frames import frames
 from torchduet.reports.text import units
-from torchduet.reports.text.settings import TOGETHER
 
 FEW_CASES = 20  # up to so many are listed unfolded
 
@@ -32,7 +32,8 @@ def render(run: Run) -> str:
     tables = frames(run)
     choices = loaders.choices(run)
     all_answers = answers(tables.comparisons, choices, budget_of(run.about["options"]))
-    sources = Sources(run, tables, all_answers, choices)
+    found = headline(run, tables.cases, all_answers)
+    sources = Sources(run, tables, all_answers, choices, found)
     data_of = [(section, section.data(sources)) for section in SECTIONS]
     return (
         environment()
@@ -46,14 +47,15 @@ def render(run: Run) -> str:
             ],
             run=run,
             about=run.about,
-            **fixed("report.js"),
+            **fixed("marks.js", "details.js", "report.js", styles=("run.css",)),
+            headline=found,
+            title="Is B faster than A?" if "against" in run.about else found.title,
             started=date(run.about["started"]),
             machine=_machine({**run.about["machine"], **run.about.get("environment", {})}),
             options=run.about["options"],
             stopped=ended_early(run),
             warnings=warnings(run),
             few=FEW_CASES,
-            overview=_overview(all_answers),
             full=roofline.FULL,
             short_marks=short_marks,
             marked=bool((tables.cases["marks"] != "").any()),
@@ -85,19 +87,6 @@ def _machine(machine: Mapping[str, Any]) -> dict[str, str]:
         else:
             shown[name] = str(value)
     return shown
-
-
-def _overview(all_answers: list[Answer]) -> list[tuple[str, str, list[Answer]]]:
-    """Answers by standing: (standing, its words, the answers), in the order of ``STANDINGS``.
-
-    Answers on several knobs at once are listed only where there are none on single ones, to which they add little.
-    """
-    listed = [answer for answer in all_answers if answer.knob != TOGETHER] or all_answers
-    return [
-        (standing, words, members)
-        for standing, words in STANDINGS.items()
-        if (members := [answer for answer in listed if answer.standing == standing])
-    ]
 
 
 def _choices(cases: pd.DataFrame, name: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -23,7 +24,18 @@ from torchduet.reports.tables.roofline import sentences as bound_sentences
 from torchduet.reports.tables.visits import number_of_visits
 from torchduet.reports.text import units
 
-Detail = tuple[str, Record, dict[str, str], Bound | None, list[HandOff]]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What the details of a case show: how it was timed, what bounds it, and how to call it alone."""
+
+    anchor: str
+    record: Record
+    timing: dict[str, str]
+    bound: Bound | None
+    alone: list[HandOff]
+
 
 STOPS = {
     "precise": "every interval was narrow enough",
@@ -51,7 +63,10 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
     meters_of = {table.suite: table for table in meters.tables(run, tables)}
     entries = []
     for index, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
-        knobs = [knob for knob in KNOBS if _has_column(knob, rows, tables.cases)]
+        knobs = [knob for knob in KNOBS if _is_shown(knob, rows, tables.cases)]
+        varied = [
+            knob for knob in knobs if knob.name == IMPLEMENTATION or rows[knob.name].nunique() > 1
+        ]
         units = sorted(set(rows["sample_unit"]) - {""})
         rates = [
             (key, label, scale)
@@ -67,8 +82,8 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
                 "name": name,
                 "anchor": f"suite-{index + 1}",
                 "rows": list(each(rows)),
-                "stacked": [_stacked(row, knobs) for row in each(rows)],
-                "knobs": knobs,
+                "settings": [_settings(row, [knob for knob in knobs if knob in varied]) for row in each(rows)],
+                "common": ", ".join(_setting(next(each(rows)), knob) for knob in knobs if knob not in varied),
                 "bounds": bool(rows["share_of_ceiling"].notna().any()),
                 "meters": meters_of.get(str(name)),
                 "rates": rates,
@@ -78,8 +93,8 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
     return entries
 
 
-def _has_column(knob: Knob, rows: pd.DataFrame, cases: pd.DataFrame) -> bool:
-    """Whether a suite's table has a column for a knob: cases differ in it, or the knob has a reference value."""
+def _is_shown(knob: Knob, rows: pd.DataFrame, cases: pd.DataFrame) -> bool:
+    """Whether a suite's table names a knob's settings: cases differ in it, or the knob has a reference value."""
     if knob.optional:
         return bool((rows[knob.name] != knob.absent).any())
     if knob.name == IMPLEMENTATION:
@@ -87,20 +102,23 @@ def _has_column(knob: Knob, rows: pd.DataFrame, cases: pd.DataFrame) -> bool:
     return knob.reference is not None or bool(cases[knob.name].nunique() > 1)
 
 
-def _stacked(row: Any, knobs: Sequence[Knob]) -> str:
-    """What distinguishes a case from others of its workload, in one text for tables too narrow for a column each."""
+def _settings(row: Any, knobs: Sequence[Knob]) -> str:
+    """What distinguishes a case from others of its workload."""
     shown = [knob for knob in knobs if knob.name != IMPLEMENTATION or row.implementation != row.workload]
-    parts = (row.size.replace(",", ", "), *(knob.spoken(str(getattr(row, knob.name))) for knob in shown))
-    return " · ".join(filter(None, parts))
+    return " · ".join(filter(None, (row.size.replace(",", ", "), *(_setting(row, knob) for knob in shown))))
+
+
+def _setting(row: Any, knob: Knob) -> str:
+    return knob.spoken(str(getattr(row, knob.name)))
 
 
 def details(run: Run) -> list[tuple[str, list[Detail]]]:
-    """Per suite, for each case: its anchor, its record, how it was timed, what bounds it, and how to call it alone."""
+    """The details of each case, per suite."""
     suites: dict[str, list[Detail]] = {}
     limits = bounds(run)
     for index, record in enumerate(run.records):
         suites.setdefault(record["case"]["suite"], []).append(
-            (
+            Detail(
                 anchor(index),
                 record,
                 _timing(record),
@@ -112,24 +130,26 @@ def details(run: Run) -> list[tuple[str, list[Detail]]]:
 
 
 def claims(run: Run) -> dict[str, Any] | None:
-    """The claims in the order of their verdicts; None where there is nothing to judge them by.
+    """The claims that the run judged, in their order; None where it judged none: a suite of one's own has none.
 
     A duet compares each case with itself on the other side, and none with another case.
     """
     if not run.records or "against" in run.about:
         return None
     judged = judge(run)
+    decided = [claim for claim in judged if claim.findings]
+    if not decided:
+        return None
     return {
-        "judged": [claim for claim in judged if claim.findings],
-        "unmeasured": [claim for claim in judged if not claim.findings],
+        "judged": decided,
+        "others": len(judged) - len(decided),
         "tones": {"holds": "yes", "fails": "no", "unclear": "unclear"},
         "words": claim_words,
-        "counted": {verdict: sum(claim.verdict == verdict for claim in judged) for verdict in claim_words.VERDICTS},
+        "counted": {verdict: sum(claim.verdict == verdict for claim in decided) for verdict in claim_words.VERDICTS if verdict != "unmeasured"},
         "counting": {
             "holds": "hold",
             "fails": "do not hold",
             "unclear": "unclear",
-            "unmeasured": "cannot be measured",
         },
     }
 

@@ -139,7 +139,7 @@ def _pytest_benchmark_columns(run: PytestBenchmarkRun) -> dict[str, list[Any]]:
 
 
 def _comparisons(run: Run, tables: Frames) -> pd.DataFrame:
-    comparisons = tables.comparisons.drop(columns=["anchor"]).rename(
+    comparisons = tables.comparisons.drop(columns=["anchor", "seconds", "baseline_seconds"]).rename(
         columns={"first_call": "first_call_seconds", "warm_start": "warm_start_seconds"}
     )
     comparisons["workload"] = [name.rpartition(".")[2] for name in comparisons["workload"]]

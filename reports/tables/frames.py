@@ -45,7 +45,7 @@ CASE_COLUMNS = [
 COMPARISON_COLUMNS = [
     *("knob", "value", "baseline", "id", "anchor", "suite", "workload", "name", "setting", "ratio", "low", "high"),
     *("placements", "visits", "deviation", "degrees", "threshold", "confidence", "verdict", "relative_error"),
-    *("compiled", "first_call", "marks", "both_compiled", "other_work"),
+    *("seconds", "baseline_seconds", "compiled", "first_call", "marks", "both_compiled", "other_work"),
     *("pays_after", "pays_after_low", "pays_after_high", "pays_seconds", "warm_start", "warm_pays_after"),
     *kernels.COLUMNS,
 ]
@@ -59,7 +59,8 @@ class Frames:
         cases: a row per case, with its speed-up against its family's reference (NaN for the reference).
         comparisons: a row per case and knob; ``pays_*`` only where a compiled case is faster than a baseline that
             is not compiled; ``both_compiled``: the eager side of the knob ``mode`` calls compiled code, too;
-            ``other_work``: the two do different work (``ranks.other_work``);
+            ``other_work``: the two do different work (``ranks.other_work``); ``seconds`` and ``baseline_seconds``: per
+            call of each side (NaN: the file does not say);
             ``visits``: how many there were (NaN: a file without visits), ``deviation`` and ``degrees``: what an
             interval over them rests on (``schema.IntervalRecord``).
 
@@ -130,6 +131,10 @@ def _varied(run: Run) -> dict[str, set[str]]:
     return {workload: {knob for knob, seen in knobs.items() if len(seen) > 1} for workload, knobs in values.items()}
 
 
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
 def _workload(record: Record) -> str:
     return f"{record['case']['suite']}.{record['case']['workload']}"
 
@@ -194,6 +199,8 @@ def _comparison_row(
         "name": f"{_workload(record)} {words}".strip(),
         "setting": words,
         "relative_error": record["check"]["relative_error"],
+        "seconds": record["timing"]["seconds"],
+        "baseline_seconds": _or_nan(baseline.seconds),
         "compiled": only_this_compiles(record, baseline),
         "both_compiled": compiles_beside_eager(record, baseline, speedup),
         "first_call": record["first_call"]["seconds"],

@@ -29,33 +29,50 @@
     });
   }
 })();
-// Commands are copied; where the browser does not let a page do that, the command is selected for the reader to copy.
+// What a button copies is its own text for that, or the command after it; where the browser does not let a page copy, it
+// is selected for the reader to copy.
 (() => {
-  const status = document.querySelector(".copied");
-  const selected = (command) => {
-    const range = document.createRange();
-    range.selectNodeContents(command);
-    getSelection().removeAllRanges();
-    getSelection().addRange(range);
+  const selected = (node) => {
+    if (node.select) node.select();
+    else {
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      getSelection().removeAllRanges();
+      getSelection().addRange(range);
+    }
     return document.execCommand("copy");
   };
-  const copied = async (command) => {
+  const shownBeside = (button) => {
+    const field = document.createElement("textarea");
+    field.className = "to-copy";
+    field.readOnly = true;
+    field.value = button.dataset.copy;
+    field.setAttribute("aria-label", "Text to copy");
+    button.parentElement.append(field);
+    return field;
+  };
+  const copied = async (button) => {
     try {
-      await navigator.clipboard.writeText(command.textContent);
+      await navigator.clipboard.writeText(button.dataset.copy ?? button.nextElementSibling.textContent);
       return true;
     } catch {
-      return selected(command);
+      const field = button.dataset.copy === undefined ? button.nextElementSibling : shownBeside(button);
+      const done = selected(field);
+      if (done && field.select) field.remove();
+      return done;
     }
   };
-  for (const button of document.querySelectorAll("button.copy")) {
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      const done = await copied(button.nextElementSibling);
-      button.firstElementChild.textContent = done ? "Copied" : "Selected";
-      status.textContent = done ? "Copied" : "The command is selected: copy it with the keyboard";
-      setTimeout(() => { button.firstElementChild.textContent = "Copy"; status.textContent = ""; }, 2_000);
-    });
-  }
+  document.addEventListener("click", async ({ target }) => {
+    const button = target.closest?.("button.copy");
+    if (!button) return;
+    const status = button.closest("dialog, section").querySelector(".copied");
+    const label = button.firstElementChild ?? button, before = label.dataset.label ?? label.textContent;
+    label.dataset.label = before;
+    const done = await copied(button);
+    label.textContent = done ? "Copied" : "Selected";
+    status.textContent = done ? "Copied" : "The text is selected: copy it with the keyboard";
+    setTimeout(() => { label.textContent = before; status.textContent = ""; }, 2_000);
+  });
 })();
 // Flame graphs: a bar can be widened to the full width; the arrow keys follow the calls.
 (() => {
@@ -118,7 +135,7 @@
   const written = (table) => [...table.tBodies[0].rows].map((row, index) => ({
     row: () => row,
     index,
-    text: `${row.dataset.suite}.${[...row.cells].map((cell) => cell.textContent.trim()).join(" ")}`.toLowerCase(),
+    text: `${row.dataset.suite}.${[...row.cells].map((cell) => cell.textContent.trim()).join(" ")} ${Object.values(row.dataset).join(" ")}`.toLowerCase(),
     has: (name, value) => row.dataset[name] === value || (name === "verdict" && (row.dataset.verdict ?? "").split(" ").includes(value)),
     value: (column) => valueOf(row, column),
   }));

@@ -6,6 +6,8 @@ import math
 
 from torchduet.bench.record.units import digits as digits
 from torchduet.bench.record.units import size as size
+from torchduet.bench.record.words.counting import of_all as of_all
+from torchduet.bench.record.words.counting import plural as plural
 
 WIDE = 1e4  # an interval whose upper end is so many times its lower one decides nothing: its exact ends are not shown
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))

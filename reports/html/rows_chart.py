@@ -1,0 +1,131 @@
+"""Forest plots as tables: a row per comparison with its mark and interval, and a second panel with both times.
+
+The marks are placed by the style sheet, in shares of a cell's width, so that a chart uses whatever width there is, is
+read by assistive technology as the table that it is, and each of its rows links to its case.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from torchduet.reports.charts.axes import decades, round_time
+from torchduet.reports.charts.model import Bar
+from torchduet.reports.charts.ratio_axis import axis
+from torchduet.reports.tables.frames import each
+from torchduet.reports.text import units
+
+POINTS = 300.0  # that a plot is assumed to be wide: how many ticks there is room for
+MAX_TIME_TICKS = 3
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A value on an axis with its interval, in per cent of the axis; None without an interval."""
+
+    at: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class PlotRow:
+    """One comparison.
+
+    Attributes:
+        row: of ``frames.COMPARISON_COLUMNS``.
+        speedup: on the axis of speed-ups.
+        own, base: the times of the case and of its baseline, in per cent of the axis of times; None: not known.
+        tip: value, interval, verdict and both times in words.
+    """
+
+    row: Any
+    speedup: Marked
+    own: float | None
+    base: float | None
+    tip: str
+
+
+@dataclass(frozen=True)
+class RowsChart:
+    """A forest plot.
+
+    Attributes:
+        ticks, time_ticks: (position in per cent, label).
+        one: where 1× is; ``band``: where the changes that are too small to matter lie.
+    """
+
+    rows: tuple[PlotRow, ...]
+    ticks: tuple[tuple[float, str], ...]
+    one: float
+    band: tuple[float, float]
+    time_ticks: tuple[tuple[float, str], ...]
+
+    @property
+    def times(self) -> bool:
+        """Whether there is a panel of times."""
+        return bool(self.time_ticks)
+
+
+def rows_chart(rows: pd.DataFrame) -> RowsChart:
+    """The comparisons, the fastest first; ``rows`` has at least one (``frames.COMPARISON_COLUMNS``)."""
+    ordered = list(each(rows.sort_values("ratio", ascending=False, kind="stable")))
+    bars = [Bar("", row.name, row.ratio, _number(row.low), _number(row.high), row.verdict) for row in ordered]
+    low, high, ticks = axis(bars, POINTS)
+    threshold = float(rows["threshold"].max())
+    known = [value for row in ordered for value in (row.seconds, row.baseline_seconds) if _positive(value)]
+    least, most = (min(known) / 1.3, max(known) * 1.3) if known else (1.0, 1.0)
+    return RowsChart(
+        rows=tuple(
+            PlotRow(
+                row,
+                Marked(
+                    _share(bar.ratio, low, high),
+                    None if bar.low is None else _share(bar.low, low, high),
+                    None if bar.high is None else _share(bar.high, low, high),
+                ),
+                _share(row.seconds, least, most) if _positive(row.seconds) else None,
+                _share(row.baseline_seconds, least, most) if _positive(row.baseline_seconds) else None,
+                tip(row),
+            )
+            for row, bar in zip(ordered, bars, strict=True)
+        ),
+        ticks=tuple((_share(tick, low, high), f"{tick:g}×") for tick in ticks),
+        one=_share(1.0, low, high),
+        band=(_share(1 / (1 + threshold), low, high), _share(1 + threshold, low, high)),
+        time_ticks=_time_ticks(least, most) if known else (),
+    )
+
+
+def tip(row: Any) -> str:
+    """``1.31× (1.28 to 1.33), faster; 41.2 µs instead of 54.0 µs per call``."""
+    interval = units.ratio_interval(_number(row.low), _number(row.high))
+    times = ""
+    if _positive(row.seconds) and _positive(row.baseline_seconds):
+        times = f"; {units.seconds(row.seconds)} instead of {units.seconds(row.baseline_seconds)} per call"
+    return f"{units.ratio(row.ratio)} ({interval or 'no interval'}), {row.verdict}{times}"
+
+
+def _time_ticks(least: float, most: float) -> tuple[tuple[float, str], ...]:
+    ticks = decades(least, most)
+    chosen: Sequence[float] = ticks[:: math.ceil(len(ticks) / MAX_TIME_TICKS)]
+    return tuple((_share(tick, least, most), round_time(tick)) for tick in chosen)
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """The position on a logarithmic axis in per cent, within it."""
+    if value <= 0:
+        return 0.0
+    return min(100.0, max(0.0, 100 * math.log(value / low) / math.log(high / low)))
+
+
+def _positive(value: Any) -> bool:
+    return value is not None and not pd.isna(value) and value > 0
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)

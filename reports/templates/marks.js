@@ -1,0 +1,32 @@
+// Shows what a mark or a cell of a chart stands for, to the pointer and to the keyboard alike. Escape hides it.
+"use strict";
+(() => {
+  const tip = document.createElement("div");
+  tip.className = "tip";
+  tip.hidden = true;
+  tip.setAttribute("aria-hidden", "true");
+  document.body.append(tip);
+  // The browser's own hint comes late, and never to the keyboard: the words are moved where both are served.
+  for (const mark of document.querySelectorAll("a[title]")) {
+    mark.setAttribute("aria-description", mark.title);
+    mark.removeAttribute("title");
+  }
+  const hide = () => { tip.hidden = true; };
+  const show = (mark) => {
+    const words = mark.getAttribute("aria-description") ?? mark.dataset.tip;
+    if (!words) return hide();
+    tip.textContent = words;
+    tip.hidden = false;
+    const at = mark.getBoundingClientRect(), size = tip.getBoundingClientRect();
+    tip.style.left = `${Math.max(4, Math.min(at.left, innerWidth - size.width - 4))}px`;
+    tip.style.top = `${at.top - size.height - 6 > 0 ? at.top - size.height - 6 : at.bottom + 6}px`;
+  };
+  const of = (node) => {
+    const row = node.closest?.(".forest tr");
+    return node.closest?.("a[aria-description], a[data-tip]") ?? row?.querySelector("th a[aria-description]");
+  };
+  document.addEventListener("pointerover", ({ target }) => { const mark = of(target); if (mark) show(mark); else hide(); });
+  document.addEventListener("focusin", ({ target }) => { const mark = target.closest?.("a[aria-description], a[data-tip]"); if (mark) show(mark); else hide(); });
+  document.addEventListener("keydown", ({ key }) => { if (key === "Escape") hide(); });
+  window.addEventListener("scroll", hide, { passive: true, capture: true });
+})();
