@@ -81,10 +81,12 @@ def run(options: argparse.Namespace) -> int:
         with helper(collection.runs.nbytes, "torchduet.reports.history.chart") as helper_process:
             from torchduet.reports.history.judge import judge
             from torchduet.reports.history.page import render
+            from torchduet.reports.history.run_reports import beside
             from torchduet.reports.history.text import terminal
 
             judged = [judge(history, options.threshold, helper_process) for history in selected]
-            write(render(collection, judged, options.threshold, helper_process), options.output)
+            reports = beside(folder, collection.runs["path"].to_pylist(), Path(options.output))
+            write(render(collection, judged, options.threshold, helper_process, reports), options.output)
     except OutputError as error:
         return refuse(error)
     print(terminal(collection, judged))

@@ -84,6 +84,4 @@ def _by_reason(cases: Iterable[NotMeasured]) -> tuple[Reason, ...]:
     entries = list(cases)
     ids = [entry["case"]["id"] for entry in entries]
     reasons = [entry["reason"].removeprefix(f"{case}: ") for entry, case in zip(entries, ids, strict=True)]
-    return tuple(
-        Reason(words, tuple(ids[index] for index in members)) for words, members in grouped(reasons).items()
-    )
+    return tuple(Reason(words, tuple(ids[index] for index in members)) for words, members in grouped(reasons).items())

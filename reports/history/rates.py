@@ -17,6 +17,29 @@ SETTING = (
 )
 
 
+SUSPECTED_SETTING = (
+    "Suspected steps, by the same simulation, of 20 cases: series without a change in which one is suspected, and steps "
+    "that are suspected two runs later."
+)
+
+
+@dataclass(frozen=True)
+class SuspectedRates:
+    """Shares of simulated series.
+
+    Attributes:
+        noise, runs: as of ``Rates``.
+        false_alarms: series without a change in which one is suspected.
+        ten, thirty: series in which a step of 10 % or 30 % is suspected two runs later.
+    """
+
+    noise: str
+    runs: int
+    false_alarms: float
+    ten: float
+    thirty: float
+
+
 @dataclass(frozen=True)
 class Rates:
     """Shares of simulated series.
@@ -57,3 +80,5 @@ MEASURED = (
     Rates("3 %, neighbouring runs alike (ρ = 0.5)", 100, 0.043, 0.378, 0.804, 0.988),
     Rates("3 %, neighbouring runs alike (ρ = 0.5)", 1000, 0.006, 0.823, 0.975, 0.995),
 )
+
+SUSPECTED: tuple[SuspectedRates, ...] = ()

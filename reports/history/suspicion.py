@@ -24,6 +24,7 @@ APART = 0.5  # of the step's height: by so much the runs before and after must b
 FALSE_ALARMS = 0.01  # the chance that any series of a machine is suspected although nothing changed
 EFFICIENCY = 0.37  # of a median of absolute deviations, compared with a standard deviation, for normal values
 MAX_DEGREES = 30.0  # that the other series count for: they are not all alike
+MANY = 50  # series; in the median of more, one of them counts for nothing
 MIN_DIFFERENCES = 20  # of neighbouring runs, in all series together, that give their correlation
 UNKNOWN_CORRELATION, MAX_CORRELATION = 0.25, 0.8
 
@@ -51,15 +52,19 @@ def others_of(series: Sequence[Numbers]) -> list[Others]:
     """
     near = [np.abs(np.diff(values)) for values in series]
     far = [np.abs(values[2:] - values[:-2]) for values in series]
-    correlation = _correlation(np.concatenate([*far, np.empty(0)]), np.concatenate([*near, np.empty(0)]))
     known = np.concatenate([*near, np.empty(0)])
+    correlation = _correlation(np.concatenate([*far, np.empty(0)]), known)
+    if len(series) > MANY:
+        return [_others(known, correlation)] * len(series)
     owner = np.repeat(np.arange(len(near)), [len(values) for values in near])
-    found = []
-    for index in range(len(series)):
-        rest = known[owner != index]
-        spread = NORMAL * float(np.median(rest)) / math.sqrt(2 * (1 - correlation)) if len(rest) else 0.0
-        found.append(Others(spread, correlation, min(EFFICIENCY * len(rest), MAX_DEGREES)))
-    return found
+    return [_others(known[owner != index], correlation) for index in range(len(series))]
+
+
+def _others(differences: Numbers, correlation: float) -> Others:
+    if not len(differences):
+        return Others(0.0, correlation, 0.0)
+    spread = NORMAL * float(np.median(differences)) / math.sqrt(2 * (1 - correlation))
+    return Others(spread, correlation, min(EFFICIENCY * len(differences), MAX_DEGREES))
 
 
 def _correlation(far: Numbers, near: Numbers) -> float:
@@ -94,6 +99,16 @@ def suspected(values: Numbers, others: Others, asked: int, threshold: float, wit
         return None
     reach = error * float(student.ppf((1 + CONFIDENCE) / 2, degrees))
     return Step(best, Interval(height, height - reach, height + reach), 0)
+
+
+def strays(values: Numbers, others: Others, threshold: float, within: float = 0.0) -> float:
+    """How far the latest run is from the level before it (a log); 0 where noise explains that."""
+    if len(values) < MIN_SUSPECTED:
+        return 0.0
+    error, degrees = _spread(values, len(values) - 1, others, within)
+    distance = _difference(values, len(values) - 1)
+    chance = 2 * float(student.sf(abs(distance) / error, degrees)) if degrees > 0 else 1.0
+    return distance if abs(distance) >= threshold and chance <= FALSE_ALARMS else 0.0
 
 
 def _places(runs: int) -> range | list[int]:

@@ -153,7 +153,9 @@ def _cell(record: Record, speedup: SpeedupRecord, baseline: Record | None, case_
                 None,
                 (
                     f"{units.ratio(ratio)}{f' ({interval})' if interval else ''}, {verdict}",
-                    "" if baseline is None else f"{units.seconds(record['timing']['seconds'])} instead of "
+                    ""
+                    if baseline is None
+                    else f"{units.seconds(record['timing']['seconds'])} instead of "
                     f"{units.seconds(baseline['timing']['seconds'])} per call",
                     described(speedup),
                 ),

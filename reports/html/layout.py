@@ -77,8 +77,7 @@ def _answers(sources: Sources) -> list[dict[str, Any]] | None:
     if not sources.answers and "against" in sources.run.about:
         return None
     return [
-        {"answer": answer, "chart": rows_chart(answer.rows), "link": _filter_link(answer)}
-        for answer in sources.answers
+        {"answer": answer, "chart": rows_chart(answer.rows), "link": _filter_link(answer)} for answer in sources.answers
     ]
 
 

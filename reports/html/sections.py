@@ -25,7 +25,6 @@ from torchduet.reports.tables.visits import number_of_visits
 from torchduet.reports.text import units
 
 
-
 @dataclass(frozen=True)
 class Detail:
     """What the details of a case show: how it was timed, what bounds it, and how to call it alone."""
@@ -64,9 +63,7 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
     entries = []
     for index, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
         knobs = [knob for knob in KNOBS if _is_shown(knob, rows, tables.cases)]
-        varied = [
-            knob for knob in knobs if knob.name == IMPLEMENTATION or rows[knob.name].nunique() > 1
-        ]
+        varied = [knob for knob in knobs if knob.name == IMPLEMENTATION or rows[knob.name].nunique() > 1]
         units = sorted(set(rows["sample_unit"]) - {""})
         rates = [
             (key, label, scale)
@@ -145,7 +142,11 @@ def claims(run: Run) -> dict[str, Any] | None:
         "others": len(judged) - len(decided),
         "tones": {"holds": "yes", "fails": "no", "unclear": "unclear"},
         "words": claim_words,
-        "counted": {verdict: sum(claim.verdict == verdict for claim in decided) for verdict in claim_words.VERDICTS if verdict != "unmeasured"},
+        "counted": {
+            verdict: sum(claim.verdict == verdict for claim in decided)
+            for verdict in claim_words.VERDICTS
+            if verdict != "unmeasured"
+        },
         "counting": {
             "holds": "hold",
             "fails": "do not hold",

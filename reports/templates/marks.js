@@ -23,10 +23,10 @@
   };
   const of = (node) => {
     const row = node.closest?.(".forest tr");
-    return node.closest?.("a[aria-description], a[data-tip]") ?? row?.querySelector("th a[aria-description]");
+    return node.closest?.("a[aria-description], [data-tip]") ?? row?.querySelector("th a[aria-description]");
   };
   document.addEventListener("pointerover", ({ target }) => { const mark = of(target); if (mark) show(mark); else hide(); });
-  document.addEventListener("focusin", ({ target }) => { const mark = target.closest?.("a[aria-description], a[data-tip]"); if (mark) show(mark); else hide(); });
+  document.addEventListener("focusin", ({ target }) => { const mark = target.closest?.("a[aria-description], [data-tip]"); if (mark) show(mark); else hide(); });
   document.addEventListener("keydown", ({ key }) => { if (key === "Escape") hide(); });
   window.addEventListener("scroll", hide, { passive: true, capture: true });
 })();
