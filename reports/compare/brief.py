@@ -10,12 +10,14 @@ from torchduet.reports.compare.listed import moved
 from torchduet.reports.compare.matrix import cell_of, matrix, what_differs
 from torchduet.reports.compare.profiles import Explanation, on_gpus
 from torchduet.reports.compare.text import (
+    STILL_HEAD,
     expectation,
     guard,
     headline,
     moved_anywhere,
     no_verdict,
     sensitivity,
+    still_row,
     table_of,
     tally,
     visits,
@@ -111,6 +113,8 @@ def _section(comparison: Comparison, most: int) -> Iterator[str]:
     yield from _table(
         ("Verdict", *head), [(change.verdict, *row) for change, row in zip(changes, rows, strict=True)], most
     )
+    still = [change for verdict in ("unclear", "same") for change in comparison.of(verdict)]
+    yield from _table(("Verdict", *STILL_HEAD), [(change.verdict, *still_row(change)) for change in still], most)
     unmatched = [(change.verdict, change.case["id"], change.why) for change in comparison.of("failed")]
     unmatched += [row for verdict in ("missing", "new") for row in _reasons(verdict, comparison.of(verdict))]
     yield from _table(("Verdict", "Case", "Why"), unmatched, most)

@@ -39,3 +39,8 @@ def speedups_moved(comparison: Comparison) -> list[Change]:
 def title_of(group: str) -> str:
     """The heading over the cases of a group or a verdict."""
     return TITLES.get(group, group.capitalize())
+
+
+def ordered(comparison: Comparison) -> list[Change]:
+    """The cases that both runs measured: slower, faster, unclear, same; of each, the largest shift first."""
+    return [change for verdict in ("slower", "faster", "unclear", "same") for change in comparison.of(verdict)]

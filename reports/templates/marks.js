@@ -7,7 +7,7 @@
   tip.setAttribute("aria-hidden", "true");
   document.body.append(tip);
   // The browser's own hint comes late, and never to the keyboard: the words are moved where both are served.
-  for (const mark of document.querySelectorAll("a[title]")) {
+  for (const mark of document.querySelectorAll("a[title], button.open[title]")) {
     mark.setAttribute("aria-description", mark.title);
     mark.removeAttribute("title");
   }
@@ -23,10 +23,10 @@
   };
   const of = (node) => {
     const row = node.closest?.(".forest tr");
-    return node.closest?.("a[aria-description], [data-tip]") ?? row?.querySelector("th a[aria-description]");
+    return node.closest?.("[aria-description], [data-tip]") ?? row?.querySelector("th [aria-description]");
   };
   document.addEventListener("pointerover", ({ target }) => { const mark = of(target); if (mark) show(mark); else hide(); });
-  document.addEventListener("focusin", ({ target }) => { const mark = target.closest?.("a[aria-description], [data-tip]"); if (mark) show(mark); else hide(); });
+  document.addEventListener("focusin", ({ target }) => { const mark = target.closest?.("[aria-description], [data-tip]"); if (mark) show(mark); else hide(); });
   document.addEventListener("keydown", ({ key }) => { if (key === "Escape") hide(); });
   window.addEventListener("scroll", hide, { passive: true, capture: true });
 })();

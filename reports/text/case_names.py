@@ -9,8 +9,8 @@ from collections.abc import Sequence
 def short_names(ids: Sequence[str]) -> dict[str, str]:
     """Case id → its name without the settings that all of them share, and without a size that its workload always has.
 
-    ``layers.net[n=256] cpu eager fp32`` is ``layers.net`` where every case is of the CPU, eager and fp32. Ids that would
-    not differ, or that are not built so, are kept as they are.
+    ``layers.net[n=256] cpu eager fp32`` is ``layers.net`` where every case is of the CPU, eager and fp32. Ids that
+    would not differ, or that are not built so, are kept as they are.
     """
     split = {name: name.split(" ") for name in ids}
     length = {len(words) for words in split.values()}
