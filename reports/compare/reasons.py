@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from torchduet.reports.compare.comparison import Change
 from torchduet.reports.compare.verdicts import Finding
 from torchduet.reports.text import units
@@ -23,7 +21,7 @@ TODO = {
 SHORT = {
     "moved": "perhaps the machine",
     "apart": "two such runs differ as much",
-    "own": "its times vary by {}",
+    "own": "varies too much",
     "many": "by chance, among so many",
     "withheld": "no verdict in a run, for lack of free cores",
     "visits": "visited too seldom",
@@ -49,5 +47,4 @@ def in_words(change: Change) -> str:
         return times_words(finding)
     if change.verdict == "same":
         return f"unchanged within ±{units.percent(change.threshold)}"
-    why = SHORT[finding.cause].format(re.sub(r"^its own times allow a change from ", "", finding.why))
-    return f"{why}: {TODO[finding.cause]}"
+    return f"{SHORT[finding.cause]}: {TODO[finding.cause]}"
