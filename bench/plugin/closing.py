@@ -12,6 +12,9 @@ from torchduet.bench.plugin import closing_table, output
 from torchduet.bench.plugin.against_command import BY_COMMAND
 from torchduet.bench.record.marks import explained
 from torchduet.bench.record.run_clock_words import words
+from torchduet.bench.record.words.counting import plural
+from torchduet.bench.record.words.reasons import grouped
+from torchduet.bench.record.words.times import compilation
 from torchduet.bench.run.session import Session
 
 
@@ -31,11 +34,17 @@ def write(
             terminalreporter.write_line(line)
     noise, records = session.noise(), session.records()
     self_check = session.settings.options.self_check
-    lines = session.check_itself() if self_check else closing_table.table(records)
+    writer = terminalreporter.config.get_terminal_writer()
+    width = writer.fullwidth if writer.hasmarkup else None
+    lines = session.check_itself() if self_check else closing_table.table(records, width=width)
     if lines:
         title = "the suite against itself" if self_check else "speed-ups"
         terminalreporter.section(f"{title} (in alternation, on the same tensors)", sep="-")
         for line in lines:
+            terminalreporter.write_line(closing_table.coloured(line, writer.markup))
+    elif records and duet is None and not self_check:
+        terminalreporter.section("times per call", sep="-")
+        for line in closing_table.times(records):
             terminalreporter.write_line(line)
     for line in () if self_check else closing_table.communication(records):
         terminalreporter.write_line(line)
@@ -43,15 +52,23 @@ def write(
         *output.closing(session, path),
         *session.progress.hints,
         *(words(suspensions) if (suspensions := session.measuring.run_clock.record()) else ()),
+        *(() if self_check else compilation(records)),
         *explained(records),
         *closing_table.noise_of(noise),
         *closing_table.unclear(records, noise),
     ):
         terminalreporter.write_line(line)
-    for reason, number in session.progress.skipped().items():
-        terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")
+    for reason, number in _skipped(session).items():
+        terminalreporter.write_line(f"{plural(number, 'case')} skipped: {reason}")
     if records and (next_step := _next_step(session, path)):
         terminalreporter.write_line(f"\n{next_step}")
+
+
+def _skipped(session: Session) -> dict[str, int]:
+    """Reason → number of cases; reasons that differ in their figures alone are one."""
+    reasons = session.progress.skipped()
+    numbers = list(reasons.values())
+    return {words: sum(numbers[index] for index in members) for words, members in grouped(reasons).items()}
 
 
 def _next_step(session: Session, path: Path | None) -> str:

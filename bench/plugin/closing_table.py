@@ -1,21 +1,25 @@
-"""The table at the end of a run: speed-ups with intervals and verdicts, strongest first."""
+"""The table at the end of a run: speed-ups with intervals, verdicts and times, strongest first; or the times alone."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torchduet.bench.record.knobs import COMMUNICATION, IMPLEMENTATION, NAMES
-from torchduet.bench.record.marks import by_id, of_comparison
+from torchduet.bench.record.marks import by_id, of_comparison, short_marks
 from torchduet.bench.record.schema import QUIET, NoiseRecord, Record, SpeedupRecord
 from torchduet.bench.record.speedups import counted
 from torchduet.bench.record.statistics import half_width
-from torchduet.bench.record.units import MARK, MAX_ROWS, factor
+from torchduet.bench.record.units import MARK, MAX_ROWS, factor, ratio_interval, seconds
+from torchduet.bench.record.words.counting import plural
+from torchduet.bench.record.words.times import time_of
 
 # The knobs that users set first, then the implementations that a workload's author wrote.
 ORDER = (*(knob for knob in NAMES if knob != IMPLEMENTATION), IMPLEMENTATION, COMMUNICATION, "reference")
 
+MIN_NAME = 24  # columns: a terminal with less room for a name wraps its lines
+COLOURS = {"faster": "green", "slower": "red", "unclear": "yellow"}
 MAX_COMMUNICATION = 12  # cases whose communication is listed
 
 
@@ -84,28 +88,83 @@ def unclear(records: Sequence[Record], run: NoiseRecord | None = None) -> list[s
     return [f"{line}{remedy} would settle more of them"]
 
 
-def table(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[str]:
-    """The table's lines; empty if nothing was compared. It shows the largest effects if not all of them fit."""
+def table(records: Sequence[Record], max_rows: int = MAX_ROWS, width: int | None = None) -> list[str]:
+    """The table's lines; empty if nothing was compared. It shows the largest effects if not all of them fit.
+
+    Args:
+        width: columns of the terminal; names are shortened to fit. None: there is no terminal, and nothing is cut.
+    """
     all_rows, measured = rows(records), by_id(records)
     if not all_rows:
         return []
     largest = sorted(all_rows, key=lambda row: -abs(math.log(row[1]["ratio"])))[:max_rows]
-    width = max(len(case) for case, _ in largest)
-    against = max(len(speedup["baseline"]) for _, speedup in largest)
+    shown = [row for row in all_rows if row in largest]
+    cells = [(case, *_cells(measured[case], speedup, measured)) for case, speedup in shown]
+    heads = ("against", "speed-up", "99 % interval", "time", "of baseline")
+    wide = [max(map(len, column)) for column in zip(heads, *(row[1:6] for row in cells), strict=True)]
+    names = _names([case for case, *_ in cells], None if width is None else width - sum(wide) - 2 * len(wide) - 11)
+    first = max(map(len, (*names.values(), *(speedup["knob"] for _, speedup in shown))))
     lines, knob = [], ""
-    for case, speedup in all_rows:
-        if (case, speedup) not in largest:
-            continue
+    for (case, speedup), (_, *texts, marks) in zip(shown, cells, strict=True):
         if speedup["knob"] != knob:
             knob = speedup["knob"]
-            lines.append(f"{knob:<{width}}  {'against':<{against}}  {'speed-up':>8}  99 % interval      verdict")
-        interval = f"{factor(speedup['low'])} to {factor(speedup['high'])}"
-        lines.append(
-            f"{case:<{width}}  {speedup['baseline']:<{against}}  {factor(speedup['ratio']):>8}  {interval:<17}  "
-            f"{MARK[speedup['verdict']]} {speedup['verdict']}"
-        )
-        if marks := of_comparison(measured[case], measured.get(speedup["against"])):
-            lines[-1] = f"{lines[-1]:<{len(lines[-1]) + 7 - len(speedup['verdict'])}}  {marks}"
+            lines.append(f"{_line(knob, first, heads, wide)}  verdict")
+        verdict = f"{MARK[speedup['verdict']]} {speedup['verdict']}"
+        lines.append(f"{_line(names[case], first, texts, wide)}  {verdict}" + (f"{' ' * (9 - len(verdict))}  {marks}" if marks else ""))
     if (smaller := len(all_rows) - len(largest)) > 0:
-        lines.append(f"… and {smaller} smaller effect{'s' if smaller > 1 else ''}; the report has all of them")
+        lines.append(f"… and {plural(smaller, 'smaller effect')}; the report has all of them")
     return lines
+
+
+def times(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[str]:
+    """Time per call, interval and first call of each case, the slowest first; for a run that compared nothing."""
+    slowest = sorted(records, key=lambda record: -record["timing"]["seconds"])
+    cells = [
+        (record["case"]["id"], *time_of(record), seconds(record["first_call"]["seconds"]), short_marks(record))
+        for record in slowest[:max_rows]
+    ]
+    heads = ("case", "time per call", "99 % interval", "first call")
+    wide = [max(map(len, column)) for column in zip(heads, *(row[:4] for row in cells), strict=True)]
+    lines = [f"{_line(row[0], wide[0], row[1:4], wide[1:])}  {row[4]}".rstrip() for row in ((*heads, ""), *cells)]
+    if (more := len(records) - max_rows) > 0:
+        lines.append(f"… and {plural(more, 'faster case')}; the report has all of them")
+    return lines
+
+
+def coloured(line: str, markup: Callable[..., str]) -> str:
+    """A line of the table with its verdict in colour; ``markup`` is the terminal writer's, which knows if it has any."""
+    for verdict, colour in COLOURS.items():
+        words = f"  {MARK[verdict]} {verdict}"
+        if words in line:
+            return line.replace(words, f"  {markup(words.strip(), **{colour: True})}")
+    return line
+
+
+def _cells(record: Record, speedup: SpeedupRecord, measured: Mapping[str, Record]) -> tuple[str, ...]:
+    """Baseline, speed-up, interval, both times and the marks of a comparison."""
+    other = measured.get(speedup["against"])
+    base = other["timing"]["seconds"] if other is not None else speedup.get("baseline_seconds")
+    return (
+        speedup["baseline"],
+        factor(speedup["ratio"]),
+        ratio_interval(speedup["low"], speedup["high"]) or "none",
+        seconds(record["timing"]["seconds"]),
+        "" if base is None else seconds(base),
+        of_comparison(record, other),
+    )
+
+
+def _line(name: str, first: int, texts: Sequence[str], wide: Sequence[int]) -> str:
+    """Names begin at the left, figures end at the right."""
+    return "  ".join([f"{name:<{first}}", *(f"{text:>{width}}" for text, width in zip(texts, wide, strict=True))])
+
+
+def _names(cases: Sequence[str], room: int | None) -> dict[str, str]:
+    """Case → its name, shortened in its middle where the terminal is too narrow for it."""
+    if room is None or room < MIN_NAME:
+        return {case: case for case in cases}
+    kept = room - 1
+    return {
+        case: case if len(case) <= room else f"{case[: kept // 3]}…{case[len(case) - (kept - kept // 3) :]}"
+        for case in cases
+    }

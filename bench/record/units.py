@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 MAX_ROWS = 40  # of a table in the terminal
+WIDE = 1e4  # an interval whose upper end is so many times its lower one decides nothing: its exact ends are not shown
 MARK = {"faster": "+", "slower": "-", "same": "=", "unclear": "?"}
 
 
@@ -44,3 +45,44 @@ def size(value: float) -> str:
         if value >= 1024**power:
             return f"{digits(value / 1024**power)} {unit}"
     return f"{value:g} B"
+
+
+def seconds(value: float) -> str:
+    """A time of one call: ``0.00123`` → ``1.23 ms``."""
+    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if value >= scale * 0.9995:
+            return f"{digits(value / scale)} {unit}"
+    return f"{digits(value / 1e-9)} ns"
+
+
+def seconds_interval(low: float | None, high: float | None) -> str:
+    """The interval of a time, in one unit: ``1.20 to 1.26 ms``; empty if there is none."""
+    if low is None or high is None:
+        return ""
+    if low > 0 and high / low > WIDE:
+        middle = math.sqrt(low) * math.sqrt(high)
+        return f"<{seconds(middle / math.sqrt(WIDE))} to >{seconds(middle * math.sqrt(WIDE))}"
+    scale, unit = next(
+        (step for step in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")) if high >= step[0] * 0.9995), (1e-9, "ns")
+    )
+    return f"{digits(low / scale)} to {digits(high / scale)} {unit}"
+
+
+def ratio(value: float) -> str:
+    """A speed-up: ``1.31×``."""
+    return f"{digits(value, 2) if value < 0.1 else digits(value) if value >= 10 else f'{value:.2f}'}×"
+
+
+def ratio_interval(low: float | None, high: float | None) -> str:
+    """A speed-up's interval, with a third decimal where two would hide its width; empty if there is none."""
+    if low is None or high is None:
+        return ""
+    if low > 0 and high / low > WIDE:
+        middle = math.sqrt(low) * math.sqrt(high)
+        return f"<{digits(middle / math.sqrt(WIDE), 1)} to >{digits(middle * math.sqrt(WIDE), 1)}"
+    if low < 0.1:
+        return f"{digits(low, 2)} to {digits(high, 2)}"
+    if high >= 10:
+        return f"{digits(low)} to {digits(high)}"
+    places = 2 if round(high - low, 4) >= 0.015 else 3
+    return f"{low:.{places}f} to {high:.{places}f}"

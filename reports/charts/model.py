@@ -12,6 +12,24 @@ MAX_ROWS = 60  # of a forest plot: more cannot be taken in at a glance
 
 
 @dataclass(frozen=True)
+class Dot:
+    """A mark of a drawing, to be pointed at: a link that lies over it.
+
+    Attributes:
+        left, top: its centre in per cent of the drawing.
+        anchor: of the case's details within the page.
+        name: the case.
+        words: its values.
+    """
+
+    left: float
+    top: float
+    anchor: str
+    name: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Chart:
     """A drawn chart with its texts.
 
@@ -22,6 +40,8 @@ class Chart:
         note: what was left out, if anything.
         keys: for line charts, (drawn sample, name) of each line.
         narrow: the same drawn for a narrow window; None where there is no such drawing.
+        dots: of its marks, the links that lie over them.
+        points: the drawing's width, where there are any.
     """
 
     svg: Markup
@@ -30,6 +50,8 @@ class Chart:
     note: str = ""
     keys: tuple[tuple[Markup, str], ...] = ()
     narrow: Markup | None = None
+    dots: tuple[Dot, ...] = ()
+    points: float = 0.0
 
 
 @dataclass(frozen=True)

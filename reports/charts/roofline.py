@@ -14,9 +14,10 @@ from matplotlib.ticker import FixedFormatter
 from torchduet.bench.record.schema import CeilingRecord
 from torchduet.reports.charts.axes import decades, key_of, new_axes, text_below, ticks_at
 from torchduet.reports.charts.label_fit import fitted, text_width
-from torchduet.reports.charts.model import Chart
+from torchduet.reports.charts.model import Chart, Dot
 from torchduet.reports.charts.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
 from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import anchor
 from torchduet.reports.tables.roofline import KINDS, Bound, Point, ceiling_of, points
 from torchduet.reports.text import units
 
@@ -32,15 +33,18 @@ MAX_NAME = 150.0  # points
 def roofcharts(run: Run, names: Mapping[str, str], limits: Mapping[str, Bound]) -> list[Chart]:
     """One chart per device that has ceilings and cases whose operations and bytes are known."""
     charts: list[Chart] = []
+    anchors = {names[record["case"]["id"]]: anchor(index) for index, record in enumerate(run.records)}
     for device in dict.fromkeys(record["case"]["device"] for record in run.records):
         ceiling = ceiling_of(run, device)
         cases = points(run, device, names, limits)
         if cases and ceiling and ceiling["flops_per_second"] and ceiling["bytes_per_second"]:
-            charts.append(roofchart(device, ceiling, cases, f"roofline-{len(charts) + 1}"))
+            charts.append(roofchart(device, ceiling, cases, anchors, f"roofline-{len(charts) + 1}"))
     return charts
 
 
-def roofchart(device: str, ceiling: CeilingRecord, cases: list[Point], prefix: str) -> Chart:
+def roofchart(
+    device: str, ceiling: CeilingRecord, cases: list[Point], anchors: Mapping[str, str], prefix: str
+) -> Chart:
     """The chart of one device, with its content in words."""
     best, memory, cache = _roofs(ceiling)
     lines = [(memory, "-"), (cache, "--")] if cache > 1.05 * memory else [(memory, "-")]
@@ -77,6 +81,8 @@ def roofchart(device: str, ceiling: CeilingRecord, cases: list[Point], prefix: s
             svg=Markup(to_svg(figure, prefix)),
             title=f"Roofline of {device}",
             alternative=_in_words(device, ceiling, cases),
+            dots=tuple(_dot(point, anchors[point.name], axes) for point in cases if point.name in anchors),
+            points=WIDTH,
             keys=tuple(
                 (Markup(key_of(INK, "", style, f"{prefix}-k{style}")), f"{name} {units.rate(bandwidth, 'B/s')}")
                 for (bandwidth, style), name in zip(lines, ("from memory", "from cache"), strict=False)
@@ -87,6 +93,23 @@ def roofchart(device: str, ceiling: CeilingRecord, cases: list[Point], prefix: s
                 if any(point.bound.kind == kind for point in cases)
             ),
         )
+
+
+def _dot(point: Point, case_anchor: str, axes: Axes) -> Dot:
+    """Where a point lies in the drawing, and what it says."""
+    box = axes.get_position()
+    left, right = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    across = math.log(point.intensity / left) / math.log(right / left)
+    up = math.log(point.flops_per_second / bottom) / math.log(top / bottom)
+    return Dot(
+        100 * (box.x0 + across * box.width),
+        100 * (1 - box.y0 - up * box.height),
+        case_anchor,
+        point.name,
+        f"{units.rate(point.flops_per_second, 'FLOP/s')} at {point.intensity:.3g} FLOP per byte; "
+        f"{units.percent(point.bound.share)} of its ceiling, bound by {point.bound.kind}",
+    )
 
 
 def _roofs(ceiling: CeilingRecord) -> tuple[float, float, float]:
@@ -142,7 +165,7 @@ def _rate(value: float) -> str:
 def _in_words(device: str, ceiling: CeilingRecord, cases: list[Point]) -> str:
     best, memory, cache = _roofs(ceiling)
     counts = Counter(point.bound.kind for point in cases)
-    number = f"{len(cases)} case{'s' if len(cases) != 1 else ''}"
+    number = units.plural(len(cases), "case")
     kinds = ", ".join(f"{counts[kind]} bound by {kind}" for kind in KINDS if counts[kind])
     lowest = min(cases, key=lambda point: point.bound.share)
     highest = max(cases, key=lambda point: point.bound.share)

@@ -72,11 +72,11 @@ def ends(rows: pd.DataFrame) -> str:
 
 
 def times(row: Any, lead: str) -> str:
-    """``41.2 µs instead of 145 µs per call`` after ``lead``; empty where a time is not known."""
+    """``41.2 µs instead of 145 µs`` per call, after ``lead``; empty where a time is not known."""
     own, other = _number(row.seconds), _number(row.baseline_seconds)
     if own is None or other is None:
         return ""
-    return f"{lead}{units.seconds(own)} instead of {units.seconds(other)} per call"
+    return f"{lead}{units.seconds(own)} instead of {units.seconds(other)}"
 
 
 def counts(tally: dict[str, int]) -> str:
@@ -216,6 +216,8 @@ def pay_off(rows: pd.DataFrame) -> str:
         return ""
     paying = rows[rows["pays_after"].notna()].sort_values("pays_seconds")
     gaining = int((rows["verdict"] == "faster").sum())
+    if not gaining and (rows["verdict"] == "unclear").any():
+        return "No gain is settled, so neither is when the compilation pays off."
     if not gaining:
         return "Nothing is gained, so the compilation never pays off."
     if paying.empty:

@@ -20,7 +20,7 @@ from torchduet.reports.html.marked import Marked, marked, share
 from torchduet.reports.tables.frames import each
 from torchduet.reports.text import units
 
-POINTS = 300.0  # that a plot is assumed to be wide: how many ticks there is room for
+POINTS = 190.0  # that a plot is assumed to be wide: how many ticks there is room for
 MAX_TIME_TICKS = 3
 
 
@@ -82,7 +82,7 @@ def rows_chart(rows: pd.DataFrame) -> RowsChart:
             )
             for row, bar in zip(ordered, bars, strict=True)
         ),
-        ticks=tuple((share(tick, low, high), f"{tick:g}×") for tick in ticks),
+        ticks=tuple((share(tick, low, high), f"{tick:g}×" if tick >= 1e-4 else f"{tick:.0e}×") for tick in ticks),
         one=share(1.0, low, high),
         band=(share(1 / (1 + threshold), low, high), share(1 + threshold, low, high)),
         time_ticks=_time_ticks(least, most) if known else (),

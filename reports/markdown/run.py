@@ -8,9 +8,11 @@ from itertools import islice
 from torchduet.bench.record.duets.words import controls, headline, memory_lines, ordered, stages
 from torchduet.bench.record.marks import explained, short_marks
 from torchduet.bench.record.schema import DuetRecord
+from torchduet.bench.record.words.times import compilation, time_of
 from torchduet.reports.findings import gpu, loaders
 from torchduet.reports.findings.advice import Answer, answers
 from torchduet.reports.findings.compiling import compiling
+from torchduet.reports.findings.headline import headline
 from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.remedy import budget_of
 from torchduet.reports.findings.unmeasured import ended_early, unmeasured, warnings
@@ -38,25 +40,33 @@ def _lines(run: Run) -> Iterator[str]:
     machine = run.about["machine"]
     facts = [str(machine[key]) for key in ("gpu", "accelerator", "cpu") if machine.get(key)]
     facts.append(f"torch {machine.get('torch', '?')}")
-    yield f"## Torchduet: {inline(run.name)}"
-    yield ""
-    cases = f"{len(run.records)} case{'' if len(run.records) == 1 else 's'}"
-    yield f"{inline(', '.join(facts))}; {cases} in {units.duration(run.about['seconds']['total'])}."
-    if sentence := ended_early(run):
-        yield f"**{inline(sentence)}.**"
-    yield ""
     duet = run.about.get("against")
-    if duet:
-        yield from _duet(run, duet)
     tables = frames(run)
     choices = loaders.choices(run)
     given = answers(tables.comparisons, choices, budget_of(run.about["options"]))
-    if given or not duet:
+    found = headline(run, tables.cases, given)
+    yield f"## Torchduet: {inline(run.name if duet else found.title)}"
+    yield ""
+    if not duet:
+        yield from (inline(sentence) for sentence in found.lead)
+        yield ""
+    cases = units.plural(len(run.records), "case")
+    where = "" if duet else f"{inline(run.name)}: "
+    yield f"{where}{inline(', '.join(facts))}; {cases} in {units.duration(run.about['seconds']['total'])}."
+    if sentence := ended_early(run):
+        yield f"**{inline(sentence)}.**"
+    yield ""
+    if duet:
+        yield from _duet(run, duet)
+    if given:
         yield from _table(given)
+    elif run.records and not duet:
+        yield from _times(run)
     for answer in [answer for answer in given if answer.kernels][:MAX_REASONS]:
         yield f"- {inline(answer.title)}: {inline(answer.kernels)}"
-    found = compiling(run, tables)
-    for sentence in found.sentences[:MAX_REASONS] if found else ():
+    yield from (f"- {inline(line[0].upper() + line[1:])}." for line in compilation(run.records))
+    compiled = compiling(run, tables)
+    for sentence in compiled.sentences[:MAX_REASONS] if compiled else ():
         yield f"- {inline(sentence)}"
     gpu_section = gpu.section(run)
     for sentence in (*gpu_section.crossings[:MAX_REASONS], *gpu_section.sustained[:MAX_REASONS]) if gpu_section else ():
@@ -86,23 +96,33 @@ def _duet(run: Run, duet: DuetRecord) -> Iterator[str]:
         yield "| " + " | ".join(cell(text) for text in (*row, side["verdict"])) + " |"
     if more := max(0, len(moved) - MAX_ANSWERS):
         yield ""
-        yield f"{more} more case{' is' if more == 1 else 's are'} in the report."
+        yield f"{units.plural(more, 'more case is', 'more cases are')} in the report."
     yield ""
 
 
 def _table(given: Sequence[Answer]) -> Iterator[str]:
-    if not given:
-        yield "Nothing was compared."
-        return
-    yield "| knob | worth it? | median speed-up | verdicts | in words |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield "| knob | worth it? | verdicts | best and worst |"
+    yield "| --- | --- | --- | --- |"
     for answer in given[:MAX_ANSWERS]:
-        tally = ", ".join(f"{number} {verdict}" for verdict, number in answer.tally.items() if number)
-        row = (answer.title, answer.words, units.ratio(answer.ratio), tally, answer.sentences[0])
+        row = (answer.title, answer.words, answer.counts, answer.ends)
         yield "| " + " | ".join(cell(text) for text in row) + " |"
     if more := max(0, len(given) - MAX_ANSWERS):
         yield ""
-        yield f"{more} more answer{' is' if more == 1 else 's are'} in the report."
+        yield f"{units.plural(more, 'more answer is', 'more answers are')} in the report."
+    yield ""
+
+
+def _times(run: Run) -> Iterator[str]:
+    """The times of a run in which nothing was compared."""
+    yield "| case | time per call | 99 % interval | first call |"
+    yield "| --- | --- | --- | --- |"
+    for record in run.records[:MAX_ANSWERS]:
+        name = ", ".join(filter(None, (record["case"]["id"], short_marks(record))))
+        row = (name, *time_of(record), units.seconds(record["first_call"]["seconds"]))
+        yield "| " + " | ".join(cell(text) for text in row) + " |"
+    if more := max(0, len(run.records) - MAX_ANSWERS):
+        yield ""
+        yield f"{units.plural(more, 'more case is', 'more cases are')} in the report."
     yield ""
 
 
@@ -118,8 +138,8 @@ def _rest(run: Run) -> Iterator[str]:
     for group in unmeasured(run):
         for reason in group.reasons[:MAX_REASONS]:
             number = len(reason.cases)
-            yield f"- {number} case{'' if number == 1 else 's'} {group.status}: {inline(reason.words)}"
+            yield f"- {units.plural(number, 'case')} {group.status}: {inline(reason.words)}"
         if more := max(0, len(group.reasons) - MAX_REASONS):
-            yield f"- {group.status} for {more} more reason{'' if more == 1 else 's'}, see the report"
+            yield f"- {group.status} for {units.plural(more, 'more reason')}, see the report"
     for warning in warnings(run)[:MAX_REASONS]:
         yield f"- Warning: {inline(warning)}"

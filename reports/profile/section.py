@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torchduet.bench.record.devices import device_kind, on_host
@@ -47,6 +47,7 @@ class Profile:
         device_parts: the same by kinds of kernels, then of idle time, of the GPU; empty where the trace has none.
         headline: what takes the most time, and its share.
         operators: those with the longest own times; ``more_operators`` others are left out.
+        eager_seconds, eager_parts, eager_device_parts: of a compiled case: the same of the eager one; else empty.
         kernels: (short name, whole name, seconds per call, runs per call, kind), the longest first.
     """
 
@@ -68,6 +69,9 @@ class Profile:
     memory: Any
     python: Any
     trace: str
+    eager_seconds: float = 0.0
+    eager_parts: tuple[Part, ...] = ()
+    eager_device_parts: tuple[Part, ...] = ()
 
 
 def section(run: Run) -> dict[str, Any] | None:
@@ -89,12 +93,22 @@ def section(run: Run) -> dict[str, Any] | None:
     for number, (index, record) in enumerate(readable, 1):
         summary = summaries[record["case"]["id"]]
         comparisons = []
-        if eager := partner(record["case"], cases):
+        eager = partner(record["case"], cases)
+        if eager:
             changes = sentences(summaries[eager], summary, "eager", f"`{record['case']['mode']}`")
             comparisons.append(("Against eager", tuple(changes)))
         if "profile" in record.get("against", {}):
             comparisons.append(("B against A", tuple(_other_side(run, record, summary))))
-        profiles.append(_profile(record, summary, tuple(comparisons), index, number))
+        profile = _profile(record, summary, tuple(comparisons), index, number)
+        if eager:
+            before = summaries[eager]
+            profile = replace(
+                profile,
+                eager_seconds=before.seconds,
+                eager_parts=_parts(before.categories, before.seconds),
+                eager_device_parts=_device_parts(before.device) if before.device else (),
+            )
+        profiles.append(profile)
     return {
         "profiles": profiles,
         "unreadable": unreadable,

@@ -7,13 +7,14 @@
   tip.setAttribute("aria-hidden", "true");
   document.body.append(tip);
   // The browser's own hint comes late, and never to the keyboard: the words are moved where both are served.
+  for (const mark of document.querySelectorAll("a[data-tip]:not([aria-label])")) mark.setAttribute("aria-description", mark.dataset.tip);
   for (const mark of document.querySelectorAll("a[title], button.open[title]")) {
     mark.setAttribute("aria-description", mark.title);
     mark.removeAttribute("title");
   }
   const hide = () => { tip.hidden = true; };
   const show = (mark) => {
-    const words = mark.getAttribute("aria-description") ?? mark.dataset.tip;
+    const words = mark.dataset.tip ?? mark.getAttribute("aria-description");
     if (!words) return hide();
     tip.textContent = words;
     tip.hidden = false;

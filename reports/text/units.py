@@ -5,38 +5,20 @@ from __future__ import annotations
 import math
 
 from torchduet.bench.record.units import digits as digits
+from torchduet.bench.record.units import ratio as ratio
+from torchduet.bench.record.units import ratio_interval as ratio_interval
+from torchduet.bench.record.units import seconds as seconds
+from torchduet.bench.record.units import seconds_interval as seconds_interval
 from torchduet.bench.record.units import size as size
 from torchduet.bench.record.words.counting import of_all as of_all
 from torchduet.bench.record.words.counting import plural as plural
 
-WIDE = 1e4  # an interval whose upper end is so many times its lower one decides nothing: its exact ends are not shown
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
 def small(value: float) -> str:
     """A rate in a column of one unit; a rate that would show as zeros becomes ``<0.001``."""
     return digits(value) if value >= 1e-3 or value <= 0 else "<0.001"
-
-
-def seconds(value: float) -> str:
-    """A time of one call: ``0.00123`` → ``1.23 ms``."""
-    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if value >= scale * 0.9995:
-            return f"{digits(value / scale)} {unit}"
-    return f"{digits(value / 1e-9)} ns"
-
-
-def seconds_interval(low: float | None, high: float | None) -> str:
-    """The interval of a time, in one unit: ``1.20 to 1.26 ms``; empty if there is none."""
-    if low is None or high is None:
-        return ""
-    if low > 0 and high / low > WIDE:
-        middle = math.sqrt(low) * math.sqrt(high)
-        return f"<{seconds(middle / math.sqrt(WIDE))} to >{seconds(middle * math.sqrt(WIDE))}"
-    scale, unit = next(
-        (step for step in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")) if high >= step[0] * 0.9995), (1e-9, "ns")
-    )
-    return f"{digits(low / scale)} to {digits(high / scale)} {unit}"
 
 
 def duration(value: float) -> str:
@@ -59,26 +41,6 @@ def count(value: float) -> str:
         if value >= scale * 0.9995:
             return f"{digits(value / scale)} {word}"
     return digits(math.ceil(value)) if value >= 100 else f"{math.ceil(value)}"
-
-
-def ratio(value: float) -> str:
-    """A speed-up: ``1.31×``."""
-    return f"{digits(value, 2) if value < 0.1 else digits(value) if value >= 10 else f'{value:.2f}'}×"
-
-
-def ratio_interval(low: float | None, high: float | None) -> str:
-    """A speed-up's interval, with a third decimal where two would hide its width; empty if there is none."""
-    if low is None or high is None:
-        return ""
-    if low > 0 and high / low > WIDE:
-        middle = math.sqrt(low) * math.sqrt(high)
-        return f"<{digits(middle / math.sqrt(WIDE), 1)} to >{digits(middle * math.sqrt(WIDE), 1)}"
-    if low < 0.1:
-        return f"{digits(low, 2)} to {digits(high, 2)}"
-    if high >= 10:
-        return f"{digits(low)} to {digits(high)}"
-    places = 2 if round(high - low, 4) >= 0.015 else 3
-    return f"{low:.{places}f} to {high:.{places}f}"
 
 
 def percent(fraction: float) -> str:

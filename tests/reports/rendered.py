@@ -6,6 +6,10 @@ few of them.
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -18,6 +22,16 @@ from torchduet.reports.read.run_file import from_json
 def page_of(make: Callable[[], Any]) -> str:
     """The report of what a function makes, as HTML."""
     return render(from_json(make()))
+
+
+def with_details(page: str) -> str:
+    """A page with the details of its cases as its script shows them, in place of their packed form."""
+    packed = re.search(r'data-packed="([^"]*)"', page)
+    if packed is None:
+        return page
+    details = json.loads(gzip.decompress(base64.b64decode(packed[1])))
+    shown = "".join(f'<div id="details-of-{anchor}">{html}</div>' for anchor, html in details.items())
+    return page.replace(packed[0], "") + shown
 
 
 def a_part(document: Any, whole: str = "matmul.square") -> Any:

@@ -1,0 +1,126 @@
+"""The title says what was found, with the case or the count and the factor, for every kind of run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.reports.sample import empty_run, make_run
+from tests.reports.test_advice_values import row, table
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.findings.advice import answers
+from torchduet.reports.findings.headline import headline, main_answer, title_of
+from torchduet.reports.html.rows_chart import rows_chart
+from torchduet.reports.read.run_file import from_json
+from torchduet.reports.tables.frames import frames
+
+
+def titled(*rows: dict[str, Any]) -> str:
+    return title_of(main_answer(answers(table(*rows))))
+
+
+def of(document: Any) -> Any:
+    run = from_json(document)
+    tables = frames(run)
+    return headline(run, tables.cases, answers(tables.comparisons))
+
+
+def implementation(name: str, ratio: float, verdict: str = "faster", value: str = "rms_norm") -> dict[str, Any]:
+    return row(name, ratio, knob="implementation", value=value, baseline="by_hand", verdict=verdict)
+
+
+def test_a_knob_pays_off_in_so_many_cases_and_up_to_its_best_settled_one() -> None:
+    rows = [row("a", 1.5), row("b", 3.0), row("c", 0.4, verdict="slower"), row("d", 9.0, verdict="unclear")]
+    assert titled(*rows) == "`torch.compile` pays off in 2 of 4 cases, up to 3.00×"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "title"),
+    [
+        ("slower", "`torch.compile` does not pay off: slower in both cases, down to 0.50×"),
+        ("same", "`torch.compile` makes no difference in both cases (0.50× to 0.60×)"),
+        ("unclear", "`torch.compile`: not settled in both cases (0.50× to 0.60×)"),
+    ],
+)
+def test_what_does_not_pay_off_says_so(verdict: str, title: str) -> None:
+    assert titled(row("a", 0.5, verdict=verdict), row("b", 0.6, verdict=verdict)) == title
+
+
+@pytest.mark.parametrize(
+    ("verdict", "ratio", "title"),
+    [
+        ("faster", 2.1, "`rms_norm` is 2.10× as fast as `by_hand`"),
+        ("slower", 0.5, "`rms_norm` takes 2.00× as long as `by_hand`"),
+        ("same", 1.0, "`rms_norm` is as fast as `by_hand` (1.00×)"),
+        ("unclear", 1.3, "`rms_norm` against `by_hand`: not settled (1.30×)"),
+    ],
+)
+def test_two_implementations_are_named(verdict: str, ratio: float, title: str) -> None:
+    assert titled(implementation("a", ratio, verdict)) == title
+
+
+def test_two_implementations_of_several_sizes_are_counted() -> None:
+    assert titled(implementation("a", 2.0), implementation("b", 3.0)) == (
+        "`rms_norm` is 2.00× to 3.00× as fast as `by_hand` in both cases"
+    )
+    mixed = (implementation("a", 2.0), implementation("b", 0.5, "slower"), implementation("c", 1.0, "same"))
+    assert titled(*mixed) == "`rms_norm` is faster than `by_hand` in 1 of 3 cases, up to 2.00×"
+
+
+def test_several_alternatives_are_counted() -> None:
+    rows = (implementation("a", 2.0, value="one"), implementation("b", 0.5, "slower", value="two"))
+    assert titled(*rows) == "1 of 2 alternatives is faster, up to 2.00×"
+    slower = (implementation("a", 0.9, "slower", value="one"), implementation("b", 0.5, "slower", value="two"))
+    assert titled(*slower) == "None of 2 alternatives is faster, 2 are slower, down to 0.50×"
+
+
+def test_the_first_answer_that_settles_something_is_the_title() -> None:
+    rows = [row("a", 1.2, verdict="unclear"), row("b", 2.0, knob="precision", value="bf16", baseline="fp32")]
+    assert titled(*rows) == "Bf16 autocast makes `b` 2.00× as fast"
+
+
+def test_the_lead_has_cases_intervals_and_times() -> None:
+    found = of(make_run())
+    assert "Best: `" in found.lead[0]
+    assert " instead of " in found.lead[0]
+    assert sum(found.tally.values()) > 10
+
+
+def test_a_run_that_compared_nothing_is_titled_by_its_times(document: Any) -> None:
+    alone = of({**document, "benchmarks": document["benchmarks"][:1]})
+    assert alone.title.startswith("`tensor_ops.add n=65536` takes ")
+    assert alone.title.endswith(" µs per call")
+    several = {**document, "benchmarks": document["benchmarks"][:3]}
+    for benchmark in several["benchmarks"]:
+        benchmark["extra_info"][KEY]["speedups"] = []
+    assert of(several).title.startswith("3 cases take ")
+    assert "Nothing was compared." in of(several).lead[0]
+
+
+def test_a_run_that_measured_nothing_says_so() -> None:
+    assert (of(empty_run()).title, of(empty_run()).lead) == ("Nothing was measured", ("1 failed, 1 skipped.",))
+
+
+def test_marks_lie_on_the_axis_and_the_fastest_stands_first() -> None:
+    chart = rows_chart(
+        table(
+            row("a", 0.5, seconds=2e-3, baseline_seconds=1e-3),
+            row("b", 3.0, low=None, high=None, seconds=1e-3, baseline_seconds=3e-3),
+        )
+    )
+    first, second = chart.rows
+    assert (first.row.id, second.row.id) == ("b", "a")
+    assert second.speedup.low is not None
+    assert second.speedup.low < second.speedup.at < chart.one < first.speedup.at <= 100
+    assert first.speedup.low is None
+    assert first.own < first.base  # type: ignore[operator]
+    assert second.own > second.base  # type: ignore[operator]
+    assert first.tip == "3.00× (no interval), faster; 1.00 ms instead of 3.00 ms per call"
+    assert chart.band[0] < chart.one < chart.band[1]
+
+
+def test_a_file_without_times_has_no_panel_of_them() -> None:
+    chart = rows_chart(table(row("a", 1.5)))
+    assert not chart.times
+    assert (chart.rows[0].own, chart.rows[0].base) == (None, None)
