@@ -110,7 +110,10 @@ def table(records: Sequence[Record], max_rows: int = MAX_ROWS, width: int | None
             knob = speedup["knob"]
             lines.append(f"{_line(knob, first, heads, wide)}  verdict")
         verdict = f"{MARK[speedup['verdict']]} {speedup['verdict']}"
-        lines.append(f"{_line(names[case], first, texts, wide)}  {verdict}" + (f"{' ' * (9 - len(verdict))}  {marks}" if marks else ""))
+        lines.append(
+            f"{_line(names[case], first, texts, wide)}  {verdict}"
+            + (f"{' ' * (9 - len(verdict))}  {marks}" if marks else "")
+        )
     if (smaller := len(all_rows) - len(largest)) > 0:
         lines.append(f"… and {plural(smaller, 'smaller effect')}; the report has all of them")
     return lines

@@ -30,7 +30,7 @@ from torchduet.reports.compare.text import (
 from torchduet.reports.html.changes_chart import ChangeRow, ChangesChart, changes_chart
 from torchduet.reports.html.environment import date, environment, fixed
 from torchduet.reports.text import units
-from torchduet.reports.text.case_names import short_names
+from torchduet.bench.record.words.case_names import short_names
 from torchduet.reports.text.settings import FILTERS, filter_values
 
 MAX_TABLE_ROWS = 400  # of all tables together; of more, only FIRST_ROWS are written and the script makes the others

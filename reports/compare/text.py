@@ -16,7 +16,7 @@ from torchduet.reports.compare.unmatched import by_reason
 from torchduet.reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
 from torchduet.reports.read.pytest_benchmark_cautions import PYTEST_BENCHMARK_GUARD
 from torchduet.reports.text import units
-from torchduet.reports.text.case_names import short_names
+from torchduet.bench.record.words.case_names import short_names
 from torchduet.reports.text.escaping import plain, short
 
 HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Noise")

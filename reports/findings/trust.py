@@ -120,7 +120,7 @@ def _of_duets(run: Run) -> Trust:
     rows = [
         _row(check["false_alarms"], f"an interpreter against itself called faster or slower (threshold ±{threshold})"),
         *(
-            _row(rate, f"slow-down of B by {units.percent(rate['slowdown'] - 1)} called slower")
+            _row(rate, f"slow-down of one side by {units.percent(rate['slowdown'] - 1)} called slower")
             for rate in check.get("found", [])
             if rate["trials"]
         ),

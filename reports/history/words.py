@@ -18,7 +18,7 @@ from torchduet.reports.history.series import History, RunMark
 from torchduet.reports.history.suspicion import MIN_SUSPECTED
 from torchduet.reports.html.environment import date
 from torchduet.reports.text import units
-from torchduet.reports.text.case_names import short_names
+from torchduet.bench.record.words.case_names import short_names
 from torchduet.reports.text.escaping import code_span
 
 RECENT = 20  # runs
