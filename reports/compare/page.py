@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torchduet.bench.record.statistics import CONFIDENCE
+from torchduet.bench.record.words.case_names import short_names
 from torchduet.reports.charts.model import MAX_ROWS
 from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import VERDICTS, Change, Comparison
@@ -30,7 +31,6 @@ from torchduet.reports.compare.text import (
 from torchduet.reports.html.changes_chart import ChangeRow, ChangesChart, changes_chart
 from torchduet.reports.html.environment import date, environment, fixed
 from torchduet.reports.text import units
-from torchduet.bench.record.words.case_names import short_names
 from torchduet.reports.text.settings import FILTERS, filter_values
 
 MAX_TABLE_ROWS = 400  # of all tables together; of more, only FIRST_ROWS are written and the script makes the others

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from torchduet.bench.record.marks import short_marks
+from torchduet.bench.record.words.case_names import short_names
 from torchduet.bench.record.words.counting import plural
 from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import BLIND, JUDGED, VERDICTS, Change, Comparison
@@ -16,7 +17,6 @@ from torchduet.reports.compare.unmatched import by_reason
 from torchduet.reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
 from torchduet.reports.read.pytest_benchmark_cautions import PYTEST_BENCHMARK_GUARD
 from torchduet.reports.text import units
-from torchduet.bench.record.words.case_names import short_names
 from torchduet.reports.text.escaping import plain, short
 
 HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Noise")
@@ -29,8 +29,8 @@ MAX_STILL = 12  # cases that are not shown to have changed, of either verdict
 def headline(comparison: Comparison) -> str:
     """The answer in one sentence, with the case and its factor; a factor common to all cases comes first.
 
-    ``layers.net takes 1.80 times as long, 4 cases unchanged``; ``2 of 61 cases are slower, 1 faster: layers.net takes 1.80
-    times as long``. Cases that need more memory come last.
+    ``layers.net takes 1.80 times as long, 4 cases unchanged``;
+    ``2 of 61 cases are slower, 1 faster: layers.net takes 1.80 times as long``. Cases that need more memory come last.
     """
     if not comparison.judged:
         return "No case was measured in both runs"

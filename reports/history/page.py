@@ -19,7 +19,7 @@ from torchduet.reports.history.changes import MIN_RUNS
 from torchduet.reports.history.chart_data import Drawn, axis_of, pilots_of
 from torchduet.reports.history.collect import Collection
 from torchduet.reports.history.events import Event, events
-from torchduet.reports.history.judge import SPEEDUP, TIME, VERDICTS, Change, Judged, Line
+from torchduet.reports.history.judged import SPEEDUP, TIME, VERDICTS, Change, Judged, Line
 from torchduet.reports.history.lazy_charts import pilot_chart
 from torchduet.reports.history.plot import Plot
 from torchduet.reports.history.rates import MEASURED, SETTING, SUSPECTED, SUSPECTED_SETTING

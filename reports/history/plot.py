@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from torchduet.bench.record.words.counting import plural
 from torchduet.reports.history.chart_data import Drawn
-from torchduet.reports.history.judge import SPEEDUP, Change, Line
+from torchduet.reports.history.judged import SPEEDUP, Change, Line
 from torchduet.reports.history.series import Numbers, RunMark
 from torchduet.reports.history.spark import binned, levels
 from torchduet.reports.text import units

@@ -18,8 +18,8 @@ SETTING = (
 
 
 SUSPECTED_SETTING = (
-    "Suspected steps, by the same simulation, of 20 cases: series without a change in which one is suspected, and steps "
-    "that are suspected two runs later."
+    "Suspected steps, by the same simulation, of 20 cases: series without a change in which one is suspected, and "
+    "steps that are suspected two runs later."
 )
 
 

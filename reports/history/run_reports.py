@@ -21,11 +21,11 @@ def beside(folder: Path, paths: Sequence[str], page: Path) -> dict[str, str]:
         paths: of the runs, from the folder.
         page: the file that the addresses are for.
     """
-    alone = Counter(os.path.dirname(path) for path in paths)
+    alone = Counter(Path(path).parent for path in paths)
     found = {}
     for path in paths:
         run = folder / path
-        names = [run.with_suffix(".html"), *([run.parent / ALONE] if alone[os.path.dirname(path)] == 1 else [])]
+        names = [run.with_suffix(".html"), *([run.parent / ALONE] if alone[Path(path).parent] == 1 else [])]
         report = next((name for name in names if _is_report(name, page)), None)
         if report is not None and (address := _address(report, page)):
             found[path] = address

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from torchduet.reports.history.judge import Line
+from torchduet.reports.history.judged import Line
 from torchduet.reports.history.series import Numbers, median_of
 
 WIDTH, HEIGHT, MARGIN = 110.0, 22.0, 2.0

@@ -8,7 +8,7 @@ from torchduet.bench.record.words.counting import plural
 from torchduet.reports.history import words
 from torchduet.reports.history.collect import Collection
 from torchduet.reports.history.events import Event, events
-from torchduet.reports.history.judge import SPEEDUP, TIME, Judged
+from torchduet.reports.history.judged import SPEEDUP, TIME, Judged
 from torchduet.reports.text.escaping import plain
 
 MAX_ROWS = 12  # changes that are listed per machine

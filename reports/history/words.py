@@ -8,17 +8,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 from torchduet.bench.record.machines.key import Machine
+from torchduet.bench.record.words.case_names import short_names
 from torchduet.bench.record.words.counting import plural
 from torchduet.reports.compare.verdicts import percent
 from torchduet.reports.history.changes import AFTER, MIN_RUNS
 from torchduet.reports.history.collect import Collection
 from torchduet.reports.history.events import Event
-from torchduet.reports.history.judge import SPEEDUP, TIME, VERDICTS, Change, Judged
+from torchduet.reports.history.judged import SPEEDUP, TIME, VERDICTS, Change, Judged
 from torchduet.reports.history.series import History, RunMark
 from torchduet.reports.history.suspicion import MIN_SUSPECTED
 from torchduet.reports.html.environment import date
 from torchduet.reports.text import units
-from torchduet.bench.record.words.case_names import short_names
 from torchduet.reports.text.escaping import code_span
 
 RECENT = 20  # runs

@@ -22,7 +22,8 @@ from torchduet.reports.history.changes import Noise, clipped, noise_of, steps
 from torchduet.reports.history.collect import collect
 from torchduet.reports.history.creep import creep
 from torchduet.reports.history.events import events
-from torchduet.reports.history.judge import SPEEDUP, TIME, Change, Judged, judge
+from torchduet.reports.history.judge import judge
+from torchduet.reports.history.judged import SPEEDUP, TIME, Change, Judged
 from torchduet.reports.history.rates import MEASURED
 from torchduet.reports.history.series import CaseName, histories
 from torchduet.reports.history.words import headline

@@ -15,7 +15,8 @@ from torchduet.bench.record.machines.key import Machine
 from torchduet.bench.record.statistics import Interval
 from torchduet.reports.history import changes
 from torchduet.reports.history.changes import NEAR, Noise, clipped, noise_of, pooled, shrunk, steps
-from torchduet.reports.history.judge import SPEEDUP, TIME, Judged, Line, _beyond, _Judge, _rise, _straying, judge
+from torchduet.reports.history.judge import judge
+from torchduet.reports.history.judged import SPEEDUP, TIME, Judged, Line, _beyond, _Judge, _rise, _straying
 from torchduet.reports.history.series import CaseName, History, Numbers, RunMark
 
 THRESHOLD = math.log1p(0.03)

@@ -22,7 +22,7 @@ def headline(duet: DuetRecord, records: Sequence[Record]) -> str:
     """The answer in a sentence, with the case and its factor.
 
     ``Your change makes layers.net take 1.08 times as long (1.07 to 1.10); 4 are the same.``
-    ``Your change makes 2 of 12 cases slower and 1 faster than main: layers.net takes 1.80 times as long; 9 are the same.``
+    ``Your change makes 2 of 12 cases slower than main: layers.net takes 1.80 times as long; 10 are the same.``
     ``With torch 2.13.0, 3 of 61 cases are slower than with torch 2.12.0: …``
     ``With OMP_NUM_THREADS=1: 1.07× as fast in 1 of 5 cases; 4 are the same.``
     """
