@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import Change, Comparison
 from torchduet.reports.compare.listed import moved
-from torchduet.reports.compare.matrix import cell_of, matrix, what_differs
+from torchduet.reports.compare.matrix import cell_of, matrix, moved_anywhere, what_differs
 from torchduet.reports.compare.profiles import Explanation, on_gpus
 from torchduet.reports.compare.text import (
     STILL_HEAD,
     expectation,
     guard,
     headline,
-    moved_anywhere,
     no_verdict,
     sensitivity,
     still_row,

@@ -48,3 +48,16 @@ def in_words(change: Change) -> str:
     if change.verdict == "same":
         return f"unchanged within ±{units.percent(change.threshold)}"
     return f"{SHORT[finding.cause]}: {TODO[finding.cause]}"
+
+
+def ratio_of(finding: Finding | None) -> str:
+    """``0.88× (0.84 to 0.91)``."""
+    if finding is None:
+        return ""
+    interval = units.ratio_interval(finding.low, finding.high)
+    return f"{units.ratio(finding.ratio)} ({interval})" if interval else units.ratio(finding.ratio)
+
+
+def speedup_of(finding: Finding | None) -> str:
+    """``0.89× slower``."""
+    return f"{units.ratio(finding.ratio)} {finding.verdict}" if finding else ""

@@ -11,12 +11,13 @@ from torchduet.bench.record.words.counting import plural
 from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import BLIND, JUDGED, VERDICTS, Change, Comparison
 from torchduet.reports.compare.listed import moved, title_of
-from torchduet.reports.compare.matrix import Line, cell_of, matrix, what_differs
-from torchduet.reports.compare.reasons import in_words, times_words
+from torchduet.reports.compare.matrix import cell_of, matrix, moved_anywhere, what_differs
+from torchduet.reports.compare.reasons import in_words, ratio_of, speedup_of, times_words
 from torchduet.reports.compare.unmatched import by_reason
-from torchduet.reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
+from torchduet.reports.compare.verdicts import CAUSES, FAMILY_WISE
 from torchduet.reports.read.pytest_benchmark_cautions import PYTEST_BENCHMARK_GUARD
 from torchduet.reports.text import units
+from torchduet.reports.text.aligned import aligned
 from torchduet.reports.text.escaping import plain, short
 
 HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Noise")
@@ -168,29 +169,8 @@ def _side_by_side(comparisons: Sequence[Comparison]) -> Iterator[str]:
     if shown:
         head = ("Case", *(comparison.new.name for comparison in comparisons))
         rows = [tuple(map(plain, (line.case["id"], *map(cell_of, line.changes)))) for line in shown]
-        yield from _aligned(tuple(map(plain, head)), rows)
+        yield from aligned(tuple(map(plain, head)), rows)
         yield ""
-
-
-def moved_anywhere(moved: Sequence[Line], lines: Sequence[Line]) -> str:
-    """``3 of 61 cases are slower or faster in at least one``."""
-    cases = plural(len(lines), "case")
-    if not moved and not any(verdict == "same" for line in lines for verdict in line.verdicts):
-        return f"these runs can give no verdict on any of {cases}"
-    if not moved:
-        return f"none of {cases} is slower or faster in any"
-    return f"{len(moved)} of {cases} {_are(len(moved))} slower or faster in at least one"
-
-
-def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> Iterator[str]:
-    """Rows under their head, aligned to the right but for the columns with the indices ``left``."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
-        cells = [
-            text.ljust(width) if index in left else text.rjust(width)
-            for index, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(["", *cells]).rstrip()
 
 
 def _terminal(comparison: Comparison, *, verbose: bool) -> Iterator[str]:
@@ -243,14 +223,14 @@ def _section(verdict: str, changes: Sequence[Change]) -> Iterator[str]:
             yield plain(f"  {short(change.case['id'])}: {change.why}")
     else:
         head, rows = table_of(changes)
-        yield from _aligned(head, [tuple(map(plain, row)) for row in rows], (0, len(head) - 1))
+        yield from aligned(head, [tuple(map(plain, row)) for row in rows], (0, len(head) - 1))
     yield ""
 
 
 def _still(verdict: str, changes: Sequence[Change], most: int) -> Iterator[str]:
     """The cases that are not shown to have changed: times, ratio, and of the unclear ones why and what to do."""
     yield f"{title_of(verdict)} ({len(changes)})"
-    yield from _aligned(STILL_HEAD, [tuple(map(plain, still_row(change))) for change in changes[:most]], (0, 4))
+    yield from aligned(STILL_HEAD, [tuple(map(plain, still_row(change))) for change in changes[:most]], (0, 4))
     if len(changes) > most:
         yield f"  and {len(changes) - most:,} more (--verbose lists them)"
     yield ""
@@ -309,16 +289,3 @@ def marks_of(change: Change) -> str:
     if base == new or not change.base or not change.new:
         return new or base
     return f"base {base or 'unmarked'}, new {new or 'unmarked'}"
-
-
-def ratio_of(finding: Finding | None) -> str:
-    """``0.88× (0.84 to 0.91)``."""
-    if finding is None:
-        return ""
-    interval = units.ratio_interval(finding.low, finding.high)
-    return f"{units.ratio(finding.ratio)} ({interval})" if interval else units.ratio(finding.ratio)
-
-
-def speedup_of(finding: Finding | None) -> str:
-    """``0.89× slower``."""
-    return f"{units.ratio(finding.ratio)} {finding.verdict}" if finding else ""

@@ -91,7 +91,7 @@ def render(
         entries=entries,
         choices=_choices(entries),
         confidence=units.percent(CONFIDENCE),
-        threshold=words.share(threshold),
+        threshold=units.percent(threshold),
         least=MIN_RUNS,
         rates=MEASURED,
         setting=SETTING,

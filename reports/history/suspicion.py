@@ -77,7 +77,8 @@ def suspected(values: Numbers, others: Others, asked: int, threshold: float, wit
     """The step that a series of finite logs has most probably made, if noise hardly explains it; else None.
 
     Student's t of the levels before and after, which must be apart: a single outlying run is no step. Its variance is
-    that of the other series, moderated by the series' own (Smyth 2004, "Linear models and empirical Bayes methods"), times (1 + ρ) / (1 − ρ) as neighbouring runs are alike.
+    that of the other series, moderated by the series' own (Smyth 2004, "Linear models and empirical Bayes methods"),
+    times (1 + ρ) / (1 − ρ) as neighbouring runs are alike.
     The level is Bonferroni's: over the places that a step may have and all series of the machine.
 
     Args:

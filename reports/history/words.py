@@ -294,8 +294,3 @@ def span(history: History) -> str:
 def creeping(total: float, runs: int) -> str:
     """``+4.1 % in 60 runs``."""
     return f"{percent(total)} in {plural(runs, 'run')}"
-
-
-def share(threshold: float) -> str:
-    """The threshold in words."""
-    return units.percent(threshold)
