@@ -43,7 +43,7 @@ def section(run: Run) -> dict[str, Any] | None:
         "drawn": min(len(rows), MAX_ROWS),
         "memory": memory(rows),
         "controls": [*memory_lines(duet, run.records), *controls(rows)],
-        "times_of": of.new if of.knob else of.base,
+        "times_of": f"the side with {of.knob}" if of.knob else of.base,
         "tally": {
             verdict: sum(record["against"]["verdict"] == verdict for record in rows)
             for verdict in ("slower", "faster", "same", "unclear")

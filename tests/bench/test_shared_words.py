@@ -20,9 +20,7 @@ def records(number: int | None = None) -> list[Any]:
     return [one["extra_info"][KEY] for one in make_run()["benchmarks"]][:number]
 
 
-@pytest.mark.parametrize(
-    ("number", "said"), [(0, "0 cases"), (1, "1 case"), (2, "2 cases"), (1024, "1,024 cases")]
-)
+@pytest.mark.parametrize(("number", "said"), [(0, "0 cases"), (1, "1 case"), (2, "2 cases"), (1024, "1,024 cases")])
 def test_only_one_is_singular(number: int, said: str) -> None:
     assert plural(number, "case") == said
 
@@ -33,7 +31,13 @@ def test_a_verb_and_an_irregular_plural_are_given() -> None:
 
 @pytest.mark.parametrize(
     ("number", "total", "said"),
-    [(1, 1, "the case"), (2, 2, "both cases"), (1, 2, "1 of 2 cases"), (7, 7, "all 7 cases"), (0, 7, "none of 7 cases")],
+    [
+        (1, 1, "the case"),
+        (2, 2, "both cases"),
+        (1, 2, "1 of 2 cases"),
+        (7, 7, "all 7 cases"),
+        (0, 7, "none of 7 cases"),
+    ],
 )
 def test_a_share_is_said_without_of_one(number: int, total: int, said: str) -> None:
     assert of_all(number, total, "case") == said
@@ -45,7 +49,14 @@ def test_reasons_that_differ_in_figures_alone_are_one_with_ranges() -> None:
 
 
 def test_other_units_and_numbers_within_names_are_other_reasons() -> None:
-    reasons = ["takes 900 ms", "takes 1.2 s", "mm[n=64] failed", "mm[n=512] failed", "python3.11 is old", "sm_90 is new"]
+    reasons = [
+        "takes 900 ms",
+        "takes 1.2 s",
+        "mm[n=64] failed",
+        "mm[n=512] failed",
+        "python3.11 is old",
+        "sm_90 is new",
+    ]
     assert list(grouped(reasons)) == reasons
 
 

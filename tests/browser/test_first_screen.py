@@ -59,7 +59,10 @@ def test_verdict_case_and_factor_are_on_the_first_screen(
     records = [one["extra_info"][KEY] for one in document["benchmarks"]]
     compared = [(record, one) for record in records for one in counted(record)]
     verdict, number = max(
-        ((name, sum(one["verdict"] == name for _, one in compared)) for name in ("faster", "slower", "same", "unclear")),
+        (
+            (name, sum(one["verdict"] == name for _, one in compared))
+            for name in ("faster", "slower", "same", "unclear")
+        ),
         key=lambda pair: pair[1],
     )
     assert f"{number} {verdict}" in text  # the verdicts are counted
