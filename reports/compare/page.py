@@ -13,7 +13,7 @@ from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import VERDICTS, Change, Comparison
 from torchduet.reports.compare.details import any_memory, embedded, last_cell, numbered, width
 from torchduet.reports.compare.listed import moved, ordered, title_of
-from torchduet.reports.compare.matrix import SYMBOLS, matrix, what_differs
+from torchduet.reports.compare.matrix import SYMBOLS, matrix, moved_anywhere, what_differs
 from torchduet.reports.compare.profiles import explanations
 from torchduet.reports.compare.reasons import in_words
 from torchduet.reports.compare.settings import common_facts
@@ -67,7 +67,7 @@ def render(comparisons: Sequence[Comparison], threshold: float) -> str:
     facts = common_facts(base)
     return templates.get_template("compare.html.j2").render(
         base=base,
-        title=headline(comparisons[0]) if len(comparisons) == 1 else f"{len(comparisons)} runs against {base.name}",
+        title=_title(comparisons),
         **fixed("compare.js", "case.js", "marks.js", "zoom.js", "report.js", styles=("run.css", "changes.css")),
         started=date(base.about["started"]),
         machine=" · ".join(f"PyTorch {value}" if name == "PyTorch" else value for name, value in facts.items()),
@@ -87,6 +87,15 @@ def render(comparisons: Sequence[Comparison], threshold: float) -> str:
         confidence=units.percent(CONFIDENCE),
         threshold=units.percent(threshold),
     )
+
+
+def _title(comparisons: Sequence[Comparison]) -> str:
+    """The answer; of several runs, in how many cases any of them differs from the base."""
+    if len(comparisons) == 1:
+        return headline(comparisons[0])
+    lines = matrix(comparisons)
+    moved_lines = [line for line in lines if line.moved]
+    return f"{len(comparisons)} runs against {comparisons[0].base.name}: {moved_anywhere(moved_lines, lines)}"
 
 
 def _entry(comparison: Comparison, index: int, chart: ChangesChart | None, window: int) -> dict[str, Any]:
