@@ -27,6 +27,7 @@ from torchduet.bench.record.duets import gate
 from torchduet.bench.record.duets.sides import sides as sides_of
 from torchduet.bench.record.duets.words import controls, factor_table, headline, memory_lines, stages
 from torchduet.bench.record.statistics import THRESHOLD
+from torchduet.bench.record.words.counting import plural
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
@@ -201,7 +202,7 @@ def use(session: Session, chosen: Chosen) -> None:
     if isinstance(session.measuring, DuetMeasuring):
         session.measuring.controls = frozenset(chosen.controls)
     families = len({case.family for case in chosen.controls})
-    beside = f", beside {families} other workload{'s' if families > 1 else ''} as controls" if families else ""
+    beside = f", beside {plural(families, 'other workload')} as controls" if families else ""
     number = len(chosen.reached)
     session.progress.hints.append(
         f"--only-changed: {number or 'no'} case{'' if number == 1 else 's'} can reach a changed file{beside}"

@@ -24,6 +24,7 @@ from torchduet.bench.noise.remedies import (
     one_thread_fewer,
 )
 from torchduet.bench.record.schema import DISTURBED, GRADES, NOISY, QUIET, Grade
+from torchduet.bench.record.words.counting import plural
 
 KINDS = (
     "suspended",
@@ -218,7 +219,7 @@ def _heat(figures: Figures) -> Cause | None:
     number = figures.telemetry.throttled
     if not number:
         return None
-    words = f"the CPU was slowed down for its temperature {number} time{'s' if number > 1 else ''}"
+    words = f"the CPU was slowed down for its temperature {plural(number, 'time')}"
     return Cause("heat", NOISY, 1.0, words, Remedy("heat", "better cooling, or fewer --threads"))
 
 

@@ -102,7 +102,8 @@ def table(records: Sequence[Record], max_rows: int = MAX_ROWS, width: int | None
     cells = [(case, *_cells(measured[case], speedup, measured)) for case, speedup in shown]
     heads = ("against", "speed-up", "99 % interval", "time", "of baseline")
     wide = [max(map(len, column)) for column in zip(heads, *(row[1:6] for row in cells), strict=True)]
-    names = _names([case for case, *_ in cells], None if width is None else width - sum(wide) - 2 * len(wide) - 11)
+    after = 11 + max(len(marks) + 2 if marks else 0 for *_, marks in cells)  # the verdict and the marks
+    names = _names([case for case, *_ in cells], None if width is None else width - sum(wide) - 2 * len(wide) - after)
     first = max(map(len, (*names.values(), *(speedup["knob"] for _, speedup in shown))))
     lines, knob = [], ""
     for (case, speedup), (_, *texts, marks) in zip(shown, cells, strict=True):
@@ -110,10 +111,7 @@ def table(records: Sequence[Record], max_rows: int = MAX_ROWS, width: int | None
             knob = speedup["knob"]
             lines.append(f"{_line(knob, first, heads, wide)}  verdict")
         verdict = f"{MARK[speedup['verdict']]} {speedup['verdict']}"
-        lines.append(
-            f"{_line(names[case], first, texts, wide)}  {verdict}"
-            + (f"{' ' * (9 - len(verdict))}  {marks}" if marks else "")
-        )
+        lines.append(f"{_line(names[case], first, texts, wide)}  {verdict:<9}  {marks}".rstrip())
     if (smaller := len(all_rows) - len(largest)) > 0:
         lines.append(f"… and {plural(smaller, 'smaller effect')}; the report has all of them")
     return lines
@@ -135,7 +133,7 @@ def times(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[str]:
 
 
 def coloured(line: str, markup: Callable[..., str]) -> str:
-    """A line of the table with its verdict in colour; ``markup`` is the terminal writer's, which knows if it has any."""
+    """A line of the table with its verdict in colour, if ``markup``, the terminal writer's, has any."""
     for verdict, colour in COLOURS.items():
         words = f"  {MARK[verdict]} {verdict}"
         if words in line:

@@ -21,6 +21,7 @@ from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin import given, gpu_clocks, gpus, output
 from torchduet.bench.plugin.run_command import BENCH
 from torchduet.bench.plugin.stash import CASES, DUET, LEADER, SESSION, json_path
+from torchduet.bench.record.words.counting import plural
 from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.profile_selection import profiling_of
 from torchduet.bench.run.progress import Progress
@@ -198,10 +199,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     session = config.stash[SESSION]
     settings = session.settings
     machine, options = settings.machine, settings.options
-    hardware = f"{machine.cpu}, {machine.cores} core{'s' if machine.cores != 1 else ''}"
+    hardware = f"{machine.cpu}, {plural(machine.cores, 'core')}"
     hardware += "".join(f", {name}" for name in machine.accelerator_names())
     lines = [
-        f"torchduet: tier {options.tier}, {settings.threads} thread{'s' if settings.threads != 1 else ''}, "
+        f"torchduet: tier {options.tier}, {plural(settings.threads, 'thread')}, "
         f"budget {options.budget_seconds:.0f} s · torch {machine.torch} · {hardware}"
     ]
     if json_path(config) is None and not settings.selecting_only and not settings.check_only:

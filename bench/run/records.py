@@ -28,6 +28,7 @@ from torchduet.bench.record.schema import (
 from torchduet.bench.record.schema_check import LARGEST_WHOLE_NUMBER, ContractError, shown
 from torchduet.bench.record.statistics import THRESHOLD, placement_differences, seconds_per_call, speedup, value_of
 from torchduet.bench.record.visits.entry import visit_record
+from torchduet.bench.record.words.counting import plural
 from torchduet.bench.run import aa_summary
 from torchduet.bench.run.figures import bound, known, number_of, rounded
 from torchduet.bench.run.ranks_record import ranks_record
@@ -219,7 +220,7 @@ def records(family: Family, family_result: FamilyResult, workload: Workload, at:
         compiled = [other.case.id for other in family_result.results if other.compile is not None]
         if result.compile is not None and (earlier := compiled.index(case.id)):
             notes.append(
-                f"compiled in one process after {earlier} other case{'s' if earlier > 1 else ''} of its family: "
+                f"compiled in one process after {plural(earlier, 'other case')} of its family: "
                 f"shared code, such as an optimiser's step, was compiled with {compiled[0]}"
             )
         assert result.first_call is not None

@@ -39,6 +39,7 @@ from torchduet.bench.record.journal_events import (
 from torchduet.bench.record.run_record import run_record
 from torchduet.bench.record.schema import ResumedRecord, VisitsRecord
 from torchduet.bench.record.visits.intervals import prior_record
+from torchduet.bench.record.words.counting import plural
 from torchduet.bench.run.later_visits import LaterVisit
 from torchduet.bench.run.measuring import Measurement, Measuring
 from torchduet.bench.run.outcomes import outcome_entry, outcome_of
@@ -75,7 +76,7 @@ def begin(measuring: Measuring, run: Path, *, resume: bool) -> list[str]:
         restore(measuring, log)
         lines = [f"resumed from {path}: {progress.measured} of {len(progress.families)} families are measured"]
         if content.dropped:
-            damaged = f"{content.dropped} damaged line{'s' if content.dropped > 1 else ''}"
+            damaged = f"{plural(content.dropped, 'damaged line')}"
             lines.append(f"warning: {damaged} of {path} left out; their cases are measured again")
         return lines
     lines = [f"--resume: there is no {path}, so all cases are measured"] if resume else []

@@ -19,6 +19,7 @@ from torchduet.bench.cases.exchange import FirstCallTaken, FirstCallTask, Task
 from torchduet.bench.plan import case_globs
 from torchduet.bench.plan.options import NO_CASE, Options
 from torchduet.bench.record.schema import Record, WarmStartRecord
+from torchduet.bench.record.words.counting import plural
 from torchduet.bench.run.profile_selection import ALL, SLOWEST, matching
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.workers import process
@@ -168,5 +169,5 @@ def _why_not_warm(cold: FirstCallTaken, tries: Sequence[FirstCallTaken]) -> str:
         return f"inductor keeps {uncached} of its graphs in no cache, and compiles them again"
     lost = max(one["traced"] for one in tries) - max(0, cold["traced"] - cold["kept"])
     if lost > 0:
-        return f"AOTAutograd did not find {lost} graph{'s' if lost > 1 else ''} that it had kept, and traced again"
+        return f"AOTAutograd did not find {plural(lost, 'graph')} that it had kept, and traced again"
     return "" if all(one["hits"] for one in tries) else "nothing was loaded from the cache"

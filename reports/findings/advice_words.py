@@ -154,7 +154,7 @@ def _without_interval(few: pd.DataFrame, number: int) -> str:
     if few["visits"].isna().any():
         return f"{subject or 'there are'} fewer than the {MIN_PLACEMENTS} placements that an interval needs"
     most = int(few["visits"].max())
-    visits = f"{most} visit{'s' if most != 1 else ''}"
+    visits = f"{units.plural(most, 'visit')}"
     return f"{subject or 'it has'} no interval after {visits if few['visits'].min() == most else f'at most {visits}'}"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torchduet.bench.record import agreement_words as words
 from torchduet.bench.record.schema import GROUPS, AgreementRecord, ReproductionRecord
+from torchduet.bench.record.words.counting import plural
 from torchduet.reports.read.run_file import Run
 
 MEASURE = "torchduet selfcheck reproduce"
@@ -50,7 +51,7 @@ def _sentences(figures: ReproductionRecord) -> list[str]:
     runs, threads = figures["runs"], figures["threads"]
     measured = (
         f"{runs} runs of the same code on this machine, {figures['comparisons']} speed-ups each (measured "
-        f"{figures['measured'][:10]}, {threads} thread{'' if threads == 1 else 's'}, PyTorch {figures['torch']}): "
+        f"{figures['measured'][:10]}, {plural(threads, 'thread')}, PyTorch {figures['torch']}): "
         f"{words.disjoint(figures)}; {words.contradictions(figures)}."
     )
     spread = "; ".join(filter(None, (words.held(figures), words.apart(figures), words.half_width(figures))))

@@ -153,7 +153,7 @@ def _of_sizes(found: list[Sizes]) -> Iterator[str]:
     for one in found:
         number, times = len(one.record["sizes"]), one.record["recompilations"]
         over = f"; over all sizes {units.ratio(one.speedup['ratio'])} as fast as eager" if one.speedup else ""
-        again = f"{times} recompilation{'s' if times != 1 else ''}"
+        again = f"{units.plural(times, 'recompilation')}"
         yield f"{code(one.name)}: {number} sizes, {again}, {units.seconds(one.first_call)} of first calls{over}."
         if one.eager and "limit" in one.record:
             yield (

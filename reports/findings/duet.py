@@ -117,7 +117,7 @@ def facts(side: SideRecord, *, path: bool = True) -> str:
         parts.append(f"files as of {side['rev']}")
     elif commit := side.get("commit"):
         number = side.get("uncommitted", 0)
-        changed = f" with {number} changed file{'' if number == 1 else 's'}" if number else ""
+        changed = f" with {units.plural(number, 'changed file')}" if number else ""
         parts.append(f"files as they are, at {commit[:7]}{changed}")
     if modules := side.get("imported"):
         parts.append("imports " + ", ".join(f"{name} from {file}" for name, file in modules.items()))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torchduet.bench.record.schema import GRADES, QUIET, NoiseRecord, Record
 from torchduet.bench.record.speedups import counted
+from torchduet.bench.record.words.counting import plural
 from torchduet.reports.charts.model import Chart
 from torchduet.reports.charts.pilots import kinds_of, pilot_chart
 from torchduet.reports.read.run_file import Run
@@ -98,7 +99,7 @@ def _unclear(run: Run) -> str:
     if not any(noisy):
         return ""
     number, affected = len(noisy), sum(noisy)
-    sentence = f"{number} comparison{'s' if number != 1 else ''} stayed unclear"
+    sentence = f"{plural(number, 'comparison')} stayed unclear"
     if affected == number:
         return f"{sentence}: the machine was too noisy to settle {'it' if number == 1 else 'them'} within this budget"
     return f"{sentence}; the machine was too noisy to settle {affected} of them within this budget"

@@ -69,7 +69,8 @@ def _more_time(unclear: pd.DataFrame, which: str, budget: float | None) -> str:
     if needed[0] > AT_THE_THRESHOLD:
         if widest > MUCH_WIDER * math.log1p(float(unclear["threshold"].max())):
             wide = "its interval is" if number == 1 else "their intervals are"
-            return f"More time would hardly settle {which}: {wide} far wider than the threshold; {width}. It takes {QUIETER}."
+            much = f"{wide} far wider than the threshold; {width}"
+            return f"More time would hardly settle {which}: {much}. It takes {QUIETER}."
         ratio = "its ratio is" if number == 1 else "their ratios are"
         return f"More time would not settle {which}: {ratio} too close to the threshold; {width}."
     if not within:

@@ -192,10 +192,10 @@ def _alarms(alarms: RateRecord, check: SelfCheckRecord | DuetCheckRecord, what: 
     """How many comparisons of identical code gave a verdict, and when and how that was measured."""
     count, trials, threads = alarms["count"], alarms["trials"], check["threads"]
     return (
-        f"On this machine, {trials:,} comparison{'' if trials == 1 else 's'} of {what} gave {count or 'no'} "
+        f"On this machine, {units.plural(trials, 'comparison')} of {what} gave {count or 'no'} "
         f"false alarm{'' if count == 1 else 's'}. Where nothing differs, a verdict of faster or slower comes in at "
         f"most {units.percent(alarms['high'])} of cases, at {units.percent(check['bounds_confidence'])} confidence "
-        f"(measured {check['measured'][:10]}, {threads} thread{'' if threads == 1 else 's'}, "
+        f"(measured {check['measured'][:10]}, {units.plural(threads, 'thread')}, "
         f"PyTorch {check['torch']})."
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torchduet.bench.record.schema import NotMeasured
+from torchduet.bench.record.words.counting import plural
 from torchduet.bench.record.words.reasons import grouped
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.removed_work import removed_work
@@ -55,9 +56,7 @@ def warnings(run: Run) -> list[str]:
     others = run.other_benchmarks
     are = "are" if others != 1 else "is"
     others_warning = (
-        [f"{others} other benchmark{'s' if others != 1 else ''} in the file {are} not Torchduet’s and left out here."]
-        if others
-        else []
+        [f"{plural(others, 'other benchmark')} in the file {are} not Torchduet’s and left out here."] if others else []
     )
     resumptions = [
         f"This run was cut short after {resumed['at']:.0f} s and {resumed['families']} "

@@ -64,7 +64,7 @@ def brief(found: VisitsFound) -> str:
 def _number(numbers: Sequence[int]) -> str:
     fewest, most = min(numbers), max(numbers)
     if fewest == most:
-        return f"{fewest} visit{'s' if fewest != 1 else ''} to each family"
+        return f"{units.plural(fewest, 'visit')} to each family"
     return f"{fewest} to {most} visits to each family, {round(median(numbers))} in the median"
 
 

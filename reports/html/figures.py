@@ -1,4 +1,4 @@
-"""Chooses the charts of a run's page: which comparisons share a forest plot, which cases a scaling chart.
+"""Chooses the charts of a run's page: which cases share a scaling chart, the steps of a path, numbers of workers.
 
 Drawing them is left to ``charts``; each chart has a text alternative.
 """
@@ -16,11 +16,9 @@ from torchduet.bench.record.knobs import NAMES
 from torchduet.reports.charts.axes import key_of
 from torchduet.reports.charts.bars import FOOT, REST, Column, columns, in_words, waterfall
 from torchduet.reports.charts.bars import Step as BarStep
-from torchduet.reports.charts.forest import forest
-from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
+from torchduet.reports.charts.model import Chart
 from torchduet.reports.charts.scaling import Curve, key_of_line, scaling
 from torchduet.reports.findings.ablation import Path
-from torchduet.reports.findings.advice import Answer
 from torchduet.reports.findings.loaders import Choice
 from torchduet.reports.tables.frames import each
 from torchduet.reports.text import units
@@ -28,51 +26,6 @@ from torchduet.reports.text.settings import value_words
 
 MAX_CURVES = 6
 MAX_PANELS = 36
-
-
-def forests(answer: Answer) -> list[Chart]:
-    """An answer's comparisons as one forest plot, or one per suite where they are many."""
-    if len(answer.rows) <= MAX_ROWS:
-        return [_forest(answer, answer.rows, "", f"{answer.key}-f")]
-    return [
-        _forest(answer, rows, str(suite), f"{answer.key}-f{index}")
-        for index, (suite, rows) in enumerate(answer.rows.groupby("suite", sort=False))
-    ]
-
-
-def _forest(answer: Answer, rows: pd.DataFrame, suite: str, prefix: str) -> Chart:
-    note = ""
-    drawn = rows
-    if len(rows) > MAX_ROWS:
-        ordered = rows.sort_values("ratio", ascending=False)
-        drawn = pd.concat([ordered.head(MAX_ROWS // 2), ordered.tail(MAX_ROWS // 2)])
-        note = f"The {MAX_ROWS // 2} highest and the {MAX_ROWS // 2} lowest of {len(rows)}; all are in the table below."
-    by_workload = len(drawn) >= 2 * drawn["workload"].nunique()
-    drawn = drawn.sort_values("workload" if by_workload else "suite", kind="stable", key=_first_seen)
-    bars = [
-        Bar(
-            row.workload if by_workload else row.suite,
-            row.setting if by_workload else row.name.removeprefix(f"{row.suite}."),
-            row.ratio,
-            _number(row.low),
-            _number(row.high),
-            row.verdict,
-        )
-        for row in each(drawn)
-    ]
-    counts = ", ".join(f"{number} {verdict}" for verdict, number in answer.tally.items() if number)
-    least, *_, most = each(rows.sort_values("ratio")) if len(rows) > 1 else [next(each(rows))] * 2
-    spread = f"from {units.ratio(least.ratio)} ({least.name}) to {units.ratio(most.ratio)} ({most.name})"
-    knob = answer.title.replace("`", "")
-    threshold = float(rows["threshold"].max())
-    return Chart(
-        svg=Markup(forest(bars, threshold, prefix)),
-        narrow=Markup(forest(bars, threshold, f"{prefix}-n", narrow=True)),
-        title=f"Speed-up by {knob}" + (f", suite {suite}" if suite else ""),
-        alternative=f"Forest plot of {len(bars)} speed-up{'s' * (len(bars) != 1)} by {knob} over {answer.baseline}, "
-        f"{spread}" + (f"; {counts}." if not suite else "."),
-        note=note,
-    )
 
 
 def scalings(cases: pd.DataFrame) -> list[Chart]:
@@ -123,15 +76,6 @@ def _scaling(workload: str, axis: str, fixed: str, rows: list[tuple[float, Any]]
             (Markup(key_of_line(index, f"{prefix}-k{index}")), curve.label) for index, curve in enumerate(shown)
         ),
     )
-
-
-def _first_seen(names: pd.Series[str]) -> pd.Series[int]:
-    """A sort key that groups equal names in the order of their first appearance."""
-    return pd.Series(pd.factorize(names)[0], index=names.index)
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None or pd.isna(value) else float(value)
 
 
 def loader_panels(choices: Sequence[Choice]) -> list[Chart]:

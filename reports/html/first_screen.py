@@ -1,7 +1,7 @@
 """The first screen of a run's page: what it found in a sentence, the verdicts counted, and the one chart that matters.
 
-The chart is the heat map of knobs and cases; with a single knob, the forest plot of its cases; of a run in which nothing
-was compared, its times.
+The chart is the heat map of knobs and cases; with a single knob, the forest plot of its cases; of a run in which
+nothing was compared, its times.
 """
 
 from __future__ import annotations

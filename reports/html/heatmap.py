@@ -20,6 +20,7 @@ from torchduet.reports.text import units
 from torchduet.reports.text.settings import KNOBS, settings, value_words
 
 MIN_CELLS = 4  # fewer are quicker to read in the answers
+MAX_COLUMNS = 7  # of more, those of several settings at once are left to the answers
 FULL_SHADE = math.log(2)  # a cell that is twice or half as fast, or beyond, has the full shade
 
 
@@ -82,7 +83,8 @@ class HeatMap:
 def heatmap(run: Run) -> HeatMap | None:
     """The speed-ups by what differs from the reference's settings; None where there are too few for a table.
 
-    Several settings at once are compared with the reference itself, so these exist only for its implementation.
+    Several settings at once are compared with the reference itself, so these exist only for its implementation; they
+    are left out where there are many columns.
     """
     references = {record["case"]["family"]: record for record in run.records if record["case"]["reference"]}
     cells_of: dict[tuple[str, str, str], dict[tuple[str, ...], Cell]] = {}
@@ -105,6 +107,9 @@ def heatmap(run: Run) -> HeatMap | None:
     if sum(map(len, cells_of.values())) < MIN_CELLS:
         return None
     columns = sorted(titles, key=_order)
+    if len(columns) > MAX_COLUMNS:
+        columns = [column for column in columns if len(column) == 1] or columns
+        cells_of = {row: cells for row, cells in cells_of.items() if any(column in cells for column in columns)}
     suites: dict[str, list[Row]] = {}
     for (suite, workload, setting), cells in cells_of.items():
         seconds = seconds_of[suite, workload, setting]

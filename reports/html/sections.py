@@ -148,9 +148,9 @@ def claims(run: Run) -> dict[str, Any] | None:
             if verdict != "unmeasured"
         },
         "counting": {
-            "holds": "hold",
-            "fails": "do not hold",
-            "unclear": "unclear",
+            "holds": ("holds", "hold"),
+            "fails": ("does not hold", "do not hold"),
+            "unclear": ("is unclear", "are unclear"),
         },
     }
 
@@ -197,10 +197,10 @@ def _timing(record: Record) -> dict[str, str]:
     per = f"{min(rounds)}" if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)}"
     number, calls = number_of_visits(record), timing["calls_per_block"]
     stop = STOPS.get(timing["stop"], timing["stop"])
-    visits = f"{number} visit{'s' if number != 1 else ''}, " if number else ""
-    placements = f"{len(rounds)} placement{'s' if len(rounds) != 1 else ''}"
+    visits = f"{units.plural(number, 'visit')}, " if number else ""
+    placements = f"{units.plural(len(rounds), 'placement')}"
     return {
-        "blocks": f"{visits}{placements} × {per} rounds, {calls:,} call{'s' if calls != 1 else ''} per block",
+        "blocks": f"{visits}{placements} × {per} rounds, {units.plural(calls, 'call')} per block",
         "stop": STOPS_OF_VISITS.get(timing["stop"], stop) if number else stop,
         "noise": of_case(record),
         "places": _places(record),

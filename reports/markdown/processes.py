@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from torchduet.bench.record.words.counting import plural
 from torchduet.reports.findings.processes.section import processes
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.text.escaping import inline
@@ -22,5 +23,5 @@ def lines(run: Run) -> Iterator[str]:
     sentences = [*found.sentences[:MAX_SENTENCES], *found.control, *filter(None, [found.gloo])]
     yield from (f"- {inline(sentence)}" for sentence in sentences)
     if (more := len(found.sentences) - MAX_SENTENCES) > 0:
-        yield f"- {more} more finding{' is' if more == 1 else 's are'} in the report."
+        yield f"- {plural(more, 'more finding is', 'more findings are')} in the report."
     yield ""

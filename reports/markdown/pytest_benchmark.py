@@ -48,6 +48,6 @@ def _lines(run: PytestBenchmarkRun) -> Iterator[str]:
     missing = ", ".join(name[0].lower() + name[1:] for name in MISSING)
     yield f"- The file has no {missing}; the page explains what therefore cannot be concluded."
     if number := len(run.about["failed"]):
-        yield f"- {number} benchmark{'' if number == 1 else 's'} without a usable time."
+        yield f"- {units.plural(number, 'benchmark')} without a usable time."
     for warning in run.about["warnings"][:3]:
         yield f"- Warning: {inline(warning)}"

@@ -14,7 +14,7 @@ from torchduet.bench.record.words.times import compilation, time_of
 from torchduet.reports.findings import gpu, loaders
 from torchduet.reports.findings.advice import Answer, answers
 from torchduet.reports.findings.compiling import compiling
-from torchduet.reports.findings.headline import headline
+from torchduet.reports.findings.headline import headline as headline_of
 from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.remedy import budget_of
 from torchduet.reports.findings.unmeasured import ended_early, unmeasured, warnings
@@ -46,7 +46,7 @@ def _lines(run: Run) -> Iterator[str]:
     tables = frames(run)
     choices = loaders.choices(run)
     given = answers(tables.comparisons, choices, budget_of(run.about["options"]))
-    found = headline(run, tables.cases, given)
+    found = headline_of(run, tables.cases, given)
     yield f"## Torchduet: {inline(run.name if duet else found.title)}"
     yield ""
     if not duet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torchduet.bench.record.words.counting import plural
 from torchduet.reports.read.pytest_benchmark import BATCHES, PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
 
@@ -31,7 +32,7 @@ def pytest_benchmark_cautions(base: Run, new: Run) -> list[str]:
         if isinstance(run, PytestBenchmarkRun) and (
             number := sum(not benchmark.has_rounds for benchmark in run.benchmarks)
         ):
-            some = f" of {number} benchmark{'s' if number > 1 else ''}" if number < len(run.benchmarks) else ""
+            some = f" of {plural(number, 'benchmark')}" if number < len(run.benchmarks) else ""
             sentences.append(
                 f"{run.name} holds no rounds{some}, only a summary: such times are listed, not judged. "
                 "Both --benchmark-json and --benchmark-save-data keep every round."

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torchduet.bench.record.schema import Record
+from torchduet.bench.record.words.counting import plural
 from torchduet.reports.read.pytest_benchmark import Benchmark, PytestBenchmarkRun
 from torchduet.reports.tables.steadiness import GRADES, Steadiness, steadiness
 
@@ -38,9 +39,5 @@ def headline(run: PytestBenchmarkRun, rows: Sequence[Row]) -> str:
     functions = len({record["case"]["family"] for record in run.records})
     counted = Counter(row.steadiness.grade for row in rows)
     grades = ", ".join(f"{counted[grade]} {grade}" for grade in GRADES if counted[grade])
-    benchmarks = f"{len(rows)} benchmark{'s' if len(rows) != 1 else ''}"
-    return (
-        f"{benchmarks} of {functions} function{'s' if functions != 1 else ''}: {grades}"
-        if rows
-        else "No usable benchmark"
-    )
+    benchmarks = f"{plural(len(rows), 'benchmark')}"
+    return f"{benchmarks} of {plural(functions, 'function')}: {grades}" if rows else "No usable benchmark"

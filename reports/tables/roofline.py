@@ -147,8 +147,7 @@ def sentences(limits: Mapping[str, Bound], names: Mapping[str, str]) -> list[str
         f"those bound by {kind} reach {units.percent(median(shares))}" for kind, shares in shares_by_kind.items()
     )
     words = [
-        f"Of {number} case{'s' if number != 1 else ''} with a known cost, {counts}. "
-        f"In the median {medians} of their ceiling."
+        f"Of {units.plural(number, 'case')} with a known cost, {counts}. In the median {medians} of their ceiling."
     ]
     lowest = sorted(limits, key=lambda case: limits[case].share)[:MAX_NAMED]
     words.append(

@@ -9,16 +9,19 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 1280, 900
 MAX_WORDS = 150
+UNITS = ("s", "ms", "µs", "ns")
 TEXTS = """height => {
     const texts = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
         const parent = node.parentElement;
-        if (!node.textContent.trim() || !parent.checkVisibility({visibilityProperty: true, opacityProperty: true}) || parent.closest("script, style, .hidden, .skip"))
-            continue;
+        if (!node.textContent.trim() || !parent.checkVisibility()) continue;
+        if (parent.closest("script, style, .hidden, .skip")) continue;
         const range = document.createRange();
         range.selectNodeContents(node);
         const box = range.getBoundingClientRect();
-        if (box.width > 1 && box.top >= 0 && box.bottom <= height && box.left < innerWidth) texts.push(node.textContent.trim());
+        const within = box.width > 1 && box.top >= 0 && box.bottom <= height && box.left < innerWidth;
+        const goes_on = node.previousSibling?.nodeName === "WBR" ? "\\u2060" : "";
+        if (within) texts.push(goes_on + node.textContent.trim());
     }
     return texts;
 }"""
@@ -30,9 +33,9 @@ def first_screen(browser: Browser, address: str) -> str:
     page.goto(address)
     texts: list[str] = page.evaluate(TEXTS, HEIGHT)
     page.close()
-    return " ".join(" ".join(texts).replace("\u00a0", " ").split())
+    return " ".join(" ".join(texts).replace(" \u2060", "").replace("\u00a0", " ").split())
 
 
 def words(text: str) -> int:
-    """How many words: figures and symbols alone are none."""
-    return sum(any(letter.isalpha() for letter in word) for word in text.split())
+    """How many words: figures with their units, and symbols, are none."""
+    return sum(any(letter.isalpha() for letter in word) and word not in UNITS for word in text.split())

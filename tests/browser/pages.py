@@ -49,6 +49,8 @@ def shown(page: Page, suite: str | None = None) -> list[dict[str, Any]]:
 def thin_out(page: Page) -> None:
     """Takes away what stands on a page often: elements in which nothing is new, by tag, attributes, class and style.
 
+    Styles that differ in numbers alone, such as the places of marks, are one.
+
     What axe-core says of the hundredth row it says of the first two; it takes minutes for them all. Cells and fields
     stay, as they belong to their headers and labels, and so does whatever names something.
     """
@@ -56,11 +58,12 @@ def thin_out(page: Page) -> None:
         """() => {
             const told = ["class", "style", "role", "type"], seen = new Map(), kinds = new Map();
             const names = "h1, h2, h3, h4, h5, h6, summary, caption, figcaption, legend, label, thead, tbody";
+            const unplaced = (name, value) => name === "style" ? value.replace(/[\d.]+/g, "") : value;
             const whole = `tr, form, select, button, a, ${names}`.replace(", tbody", "");
             const own = node => {
                 if (!kinds.has(node))
                     kinds.set(node, [node.tagName, ...[...node.attributes]
-                        .map(({name, value}) => told.includes(name) ? `${name}=${value}` : name)].join(" "));
+                        .map(({name, value}) => told.includes(name) ? `${name}=${unplaced(name, value)}` : name)].join(" "));
                 return kinds.get(node);
             };
             const kind = node => `${own(node.parentElement)} > ${own(node)}`;

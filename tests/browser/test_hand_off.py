@@ -22,18 +22,16 @@ REFUSED = """() => {
 }"""
 
 SAYS = """([word, said]) => {
-    const buttons = [...document.querySelectorAll("#details .alone button")].slice(0, 3);
+    const buttons = [...document.querySelectorAll("dialog .alone button")].slice(0, 3);
     const words = new Set(buttons.map(button => button.firstElementChild.textContent));
     return words.has(word) && (said || words.size === 1) && document.querySelector(".copied").textContent === said;
 }"""
 
 
 def opened_case(page: Page) -> Locator:
-    """The commands of the first case, unfolded."""
-    page.evaluate(
-        "() => [...document.querySelectorAll('#details details')].slice(0, 2).forEach(one => { one.open = true; })"
-    )
-    alone = page.locator("#details .alone").first
+    """The commands of the first case, opened."""
+    page.locator("table.cases tbody th a").first.click()
+    alone = page.locator("dialog .alone").first
     alone.wait_for(state="visible")
     return alone
 
@@ -58,7 +56,7 @@ def test_where_a_page_may_not_copy_the_command_is_selected(page: Page, works: st
     alone = opened_case(page)
     button = alone.locator("button.copy").first
     button.click()
-    said = "Copied" if works == "true" else "The command is selected: copy it with the keyboard"
+    said = "Copied" if works == "true" else "The text is selected: copy it with the keyboard"
     page.wait_for_function(SAYS, arg=[word, said])
     assert page.evaluate("window.kept") == ["copy", alone.locator("code").first.text_content()]
 
@@ -78,4 +76,4 @@ def test_commands_are_wrapped_in_a_narrow_window(page: Page) -> None:
 
 def test_the_commands_are_accessible(page: Page) -> None:
     opened_case(page)
-    assert violations(page, "#details") == []
+    assert violations(page, "dialog") == []

@@ -31,7 +31,7 @@ def with_details(page: str) -> str:
         return page
     details = json.loads(gzip.decompress(base64.b64decode(packed[1])))
     shown = "".join(f'<div id="details-of-{anchor}">{html}</div>' for anchor, html in details.items())
-    return page.replace(packed[0], "") + shown
+    return page.replace(packed[0], "") + re.sub(r' id="case-h"| autofocus', "", shown)
 
 
 def a_part(document: Any, whole: str = "matmul.square") -> Any:

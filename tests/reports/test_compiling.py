@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.reports.rendered import with_details
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.findings.advice_words import pay_off
 from torchduet.reports.findings.compiling import Compiling, compiling
@@ -77,7 +78,7 @@ def test_a_warm_start_stands_beside_the_cold_one(changed: Any) -> None:
     text = " ".join(found.sentences)
     assert "takes 900 ms instead of 5.00 s" in text or "0.9" in text
     assert "1 of 2 starts with a filled cache was not warm" in text
-    html = render(run)
+    html = with_details(render(run))
     assert 'id="compiling"' in html
     assert "not warm: nothing was loaded from the cache" in html
     assert "Warm start" in html
@@ -102,7 +103,7 @@ def test_sizes_that_run_eagerly_are_named_with_the_limit(changed: Any) -> None:
     text = " ".join(found_in(run).sentences)
     assert "3 sizes, 2 recompilations" in text
     assert "runs 1 of 3 sizes eagerly: torch.compile gives up after 8 compilations of a function" in text
-    html = render(run)
+    html = with_details(render(run))
     assert "9×8" in html
     assert "(eager)" in html
     assert "runs 1 of 3 sizes eagerly" in markdown(run)

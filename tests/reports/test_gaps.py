@@ -24,16 +24,16 @@ def test_only_what_there_is_is_counted(document: Any) -> None:
     assert found == {"gaps-failed": 1, "gaps-skipped": 1}
     document[KEY].update(failed=[], skipped=[], warnings=[])
     assert unmeasured(from_json(document)) == []
-    assert 'class="gaps"' not in render(from_json(document))
+    assert 'href="#gaps-' not in render(from_json(document))
 
 
 def test_the_line_under_the_title_leads_to_each_part(document: Any) -> None:
     page = render(from_json(document))
-    line = page[page.index('<p class="gaps">') :].split("</p>")[0]
+    line = page[page.index('<p class="counted">') :].split("</p>")[0]
     for anchor, words in (("failed", "1 failed"), ("skipped", "1 skipped"), ("warnings", "1 warning")):
         assert f'<a href="#gaps-{anchor}">{words}</a>' in line
         assert page.count(f'id="gaps-{anchor}"') == 1
-    assert page.index('<p class="gaps">') < page.index("<main>")
+    assert page.index('<p class="counted">') < page.index("<main>")
 
 
 def test_equal_reasons_are_said_once_with_all_their_cases(document: Any) -> None:

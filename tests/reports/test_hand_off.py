@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.reports.made_duet import duet_of
+from tests.reports.rendered import with_details
 from tests.reports.sample import make_run
 from tests.reports.with_gpu import make_gpu_run
 from torchduet.bench.plugin import once_command
@@ -144,7 +145,7 @@ def test_functions_of_a_program_have_no_command() -> None:
     document = make_run()
     document["benchmarks"] = document["benchmarks"][:1]
     document["benchmarks"][0]["extra_info"][KEY]["case"]["source"] = ""
-    page = render(from_json(document))
+    page = with_details(render(from_json(document)))
     assert "--once" not in page
     assert "are in no file" in page
 
@@ -194,7 +195,7 @@ def test_the_page_of_a_run_prints_the_commands() -> None:
     document = make_run()
     document["benchmarks"] = document["benchmarks"][:2]
     run = from_json(document)
-    codes = re.findall(r"</button><code>(.*?)</code>", render(run))
+    codes = re.findall(r"</button><code>(.*?)</code>", with_details(render(run)))
     printed = [html.unescape(re.sub(r"</?span[^>]*>", "", code)) for code in codes]
     assert printed == [command.line for record in run.records for command in hand_offs(run.about, record)[0].commands]
 

@@ -57,8 +57,8 @@ def test_a_family_without_its_reference_is_left_out_and_few_cells_make_no_table(
 
 def test_the_page_shows_the_verdict_of_each_cell_in_words_and_signs() -> None:
     page = page_of(make_run)
-    section = page[page.index('id="heatmap"') : page.index('id="cases"')]
-    cells = re.findall(r'<td class="num (\w+)(?: less)?" style="--shade: ([\d.]+)">(.*?)</td>', section)
+    section = page[page.index('id="glance"') : page.index('id="answers"')]
+    cells = re.findall(r'<td class="num cell (\w+)(?: less)?" style="--shade: ([\d.]+)">(.*?)</td>', section)
     assert cells
     for verdict, _, inner in cells:
-        assert f'<span class="hidden">{verdict}</span>' in inner
+        assert f'role="img" aria-label="{verdict}"' in inner

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.reports.remeasured import remeasured
+from tests.reports.rendered import with_details
 from torchduet.__main__ import main
 from torchduet.bench.plugin import closing_table
 from torchduet.bench.record.marks import explained, marks, short_marks
@@ -76,7 +77,7 @@ def test_a_case_whose_placements_were_at_few_addresses_says_so_everywhere(docume
     assert sets < MIN_PLACEMENTS <= placements
     run = from_json(document)
     words = "its inputs lay at fewer than 8 different places in the device's memory"
-    page = html.unescape(render(run))
+    page = html.unescape(with_details(render(run)))
     assert f"{sets} of {placements} placements of its inputs had addresses of their own: {words}" in page
     assert 'class="marks">few places in memory' in page
     assert [line for line in explained(run.records) if line.startswith(words) and record["case"]["id"] in line]
@@ -91,7 +92,7 @@ def test_a_case_whose_placements_all_differ_has_no_mark(document: Any) -> None:
         visit["address_sets"] = visit["placements"]
     run = from_json(document)
     placements = len(record["timing"]["blocks"])
-    page = render(run)
+    page = with_details(render(run))
     assert f"{placements} of {placements} placements of its inputs had addresses of their own<" in page
     assert "few places in memory" not in page
 

@@ -49,7 +49,7 @@ def disturbed(document: Any) -> Any:
 
 def test_the_grade_with_its_causes_and_what_would_help(disturbed: Any) -> None:
     page = render(from_json(disturbed))
-    part = page[page.index('id="noise"') : page.index('id="gaps"')]
+    part = page[page.index('id="noise"') : page.index('id="trust"')]
     assert "<strong>Disturbed.</strong>" in part
     assert "others kept 0.9 of 2 cores busy &lt;at worst&gt;" in part
     assert "steal 4 %" in part
@@ -131,7 +131,7 @@ def test_pilots_without_a_grade_are_drawn_alone(disturbed: Any) -> None:
     del disturbed[KEY]["noise"]
     page = render(from_json(disturbed))
     assert "Pilots over the run" in page
-    assert "Disturbed." not in page[page.index('id="noise"') : page.index('id="gaps"')]
+    assert "Disturbed." not in page[page.index('id="noise"') : page.index('id="trust"')]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_beyond_ten_times_time_alone_is_not_the_remedy() -> None:
 
 def test_a_wide_interval_near_the_threshold_is_not_said_to_lie_at_it() -> None:
     words = to_settle(rows((1.0205, 0.89, 1.19)), 90.0)
-    assert words.startswith("More time would not settle it: its ratio is too close to the threshold; ")
+    assert words.startswith("More time would hardly settle it: its interval is far wider than the threshold; ")
     assert "±15 %" in words
 
 

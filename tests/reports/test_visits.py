@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.reports.in_visits import in_visits, without_visits
-from tests.reports.rendered import page_of
+from tests.reports.rendered import page_of, with_details
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import make_run
 from tests.reports.test_duet import make_duet
@@ -248,7 +248,7 @@ def test_the_brief_says_what_intervals_rest_on() -> None:
 
 
 def test_the_page_says_what_an_interval_covers() -> None:
-    words = words_of(page_of(make_run))
+    words = words_of(with_details(page_of(make_run)))
     assert "This run made 4 visits to each family , spread over the run, each by a fresh process." in words
     assert "covers the value that runs of the same code on this machine find on average" in words
     assert "The next run’s interval overlaps with it" in words
@@ -260,12 +260,12 @@ def test_the_page_says_what_an_interval_covers() -> None:
 
 def test_nothing_on_the_page_takes_placements_for_what_an_interval_rests_on() -> None:
     for make in (make_run, make_rich_run):
-        words = words_of(page_of(make))
+        words = words_of(with_details(page_of(make)))
         assert not re.search(r"(fewer than \d+|at least \d+|times as many|too few) placements", words)
 
 
 def test_the_page_of_an_older_file_says_what_its_intervals_do_not_cover() -> None:
-    words = words_of(page_of(older_run))
+    words = words_of(with_details(page_of(older_run)))
     assert "The next run may lie outside" in words
     assert "or fewer than 8 placements, or" in words
     assert not re.search(r"\d visits?\b", words)
@@ -275,14 +275,14 @@ def test_the_page_of_an_older_file_says_what_its_intervals_do_not_cover() -> Non
 def test_a_limit_is_that_of_visits_where_there_are_any(kept: bool, words: str, document: Any) -> None:
     document["benchmarks"] = document["benchmarks"][:1]
     document["benchmarks"][0]["extra_info"][KEY]["timing"]["stop"] = "limit"
-    page = render(from_json(document if kept else without_visits(document)))
+    page = with_details(render(from_json(document if kept else without_visits(document))))
     assert f"stopped because {words} was reached" in page
 
 
 def test_an_unknown_reason_to_stop_is_shown_as_it_is(document: Any) -> None:
     document["benchmarks"] = document["benchmarks"][:1]
     document["benchmarks"][0]["extra_info"][KEY]["timing"]["stop"] = "{0} {stop}"
-    assert "stopped because {0} {stop}; clock" in render(from_json(document))
+    assert "stopped because {0} {stop}; clock" in with_details(render(from_json(document)))
 
 
 def test_a_deviation_beyond_all_bounds_is_no_error(document: Any) -> None:

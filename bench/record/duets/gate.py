@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from torchduet.bench.record.duets import peak_memory
 from torchduet.bench.record.schema import AgainstRecord, Record
+from torchduet.bench.record.words.counting import plural
 
 Ground = Literal["slower", "unclear", "memory"]
 GROUNDS: tuple[Ground, ...] = get_args(Ground)
@@ -86,7 +87,7 @@ def gate(records: Sequence[Record], fail_on: Collection[str]) -> Gate:
 
 
 def _cases(number: int) -> str:
-    return f"{number} case{'' if number == 1 else 's'}"
+    return f"{plural(number, 'case')}"
 
 
 def is_blind(records: Sequence[Record]) -> bool:

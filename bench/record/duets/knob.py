@@ -9,6 +9,7 @@ from statistics import median
 from torchduet.bench.record.duets.gate import judged
 from torchduet.bench.record.schema import DuetRecord, Record, SideRecord, Verdict
 from torchduet.bench.record.units import factor
+from torchduet.bench.record.words.counting import plural
 
 MOVED: tuple[Verdict, ...] = ("slower", "faster")  # of B, which is without the knob
 STILL: tuple[tuple[Verdict, str], ...] = (("same", "the same"), ("unclear", "unclear"))
@@ -43,7 +44,7 @@ def knob_headline(name: str, records: Sequence[Record]) -> str:
         if ratios:
             span = factor(ratios[0]) if len(ratios) == 1 else f"{factor(ratios[0])} to {factor(ratios[-1])}"
             middle = f" (median {factor(median(ratios))})" if len(ratios) > 2 else ""
-            parts.append(f"{span} as fast in {len(ratios)} of {total} case{'s' if total > 1 else ''}{middle}")
+            parts.append(f"{span} as fast in {len(ratios)} of {plural(total, 'case')}{middle}")
     if not parts:
         parts = [f"neither faster nor slower in {'the one case' if total == 1 else f'any of {total} cases'}"]
     rest = [

@@ -181,7 +181,7 @@ def controls(records: Sequence[Record]) -> list[str]:
     if not verdicts:
         return []
     number = sum(verdicts.values())
-    what = f"{number} control{'' if number == 1 else 's'}, which the change cannot reach"
+    what = f"{plural(number, 'control')}, which the change cannot reach"
     if moved := verdicts["slower"] + verdicts["faster"]:
         return [f"{moved} of {what}: different all the same, so the machine or the build may differ between the sides"]
     return [f"{what}: {', '.join(f'{count} {verdict}' for verdict, count in verdicts.items())}"]

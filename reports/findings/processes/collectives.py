@@ -86,7 +86,7 @@ def sentences(found: Sequence[Collective]) -> Iterator[str]:
             words += f"; the highest bus bandwidth is {units.rate(bus.value, 'B/s')} ({interval}), {widest}"
         yield f"{words}."
     if (more := len(workloads) - MAX_NAMED) > 0:
-        yield f"{more} more collective{' is' if more == 1 else 's are'} in the table."
+        yield f"{units.plural(more, 'more collective is', 'more collectives are')} in the table."
 
 
 def _first(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torchduet.bench.record.knobs import COMMUNICATION
 from torchduet.bench.record.schema import Record
+from torchduet.bench.record.words.counting import plural
 from torchduet.reports.findings.processes.names import Names
 from torchduet.reports.findings.processes.words import share_words
 from torchduet.reports.read.run_file import Run
@@ -89,5 +90,5 @@ def _range(subject: str, steps_of: Sequence[Step], names: Names) -> str:
             f"to {share_words(most.share)} of {names.spoken(most.record)}"
         )
     unsettled = len(steps_of) - len(settled)
-    more = f"; it is not settled in {unsettled} more case{'s' if unsettled != 1 else ''}" if unsettled else ""
+    more = f"; it is not settled in {plural(unsettled, 'more case')}" if unsettled else ""
     return f"{subject} {words}{more}."

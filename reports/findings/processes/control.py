@@ -182,7 +182,7 @@ def _counted(found: Sequence[Control]) -> str:
 
 
 def _comparisons(number: int) -> str:
-    return f"{number} comparison{'s' if number != 1 else ''}"
+    return f"{units.plural(number, 'comparison')}"
 
 
 def _ratio(of: Estimate) -> str:

@@ -171,4 +171,4 @@ def memory_sentences(found: Sequence[Row], names: Names) -> Iterator[str]:
             words += f", {units.size(most.peak or 0)} in {names.spoken(most.record)}"
         yield f"A rank holds at most {words}{beside}."
     if (more := found_in - MAX_NAMED) > 0:
-        yield f"The table has {more} more such comparison{'s' if more != 1 else ''} of memory."
+        yield f"The table has {units.plural(more, 'more such comparison')} of memory."

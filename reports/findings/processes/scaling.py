@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torchduet.bench.record.knobs import code, ranks
 from torchduet.bench.record.moderation import Prior
 from torchduet.bench.record.schema import Record
+from torchduet.bench.record.words.counting import plural
 from torchduet.reports.findings.processes.names import Names
 from torchduet.reports.findings.processes.words import share_words
 from torchduet.reports.read.run_file import Run
@@ -153,7 +154,7 @@ def sentences(found: Sequence[Curve]) -> Iterator[str]:
             f"{', '.join(named)}{more}. In samples per second, with the most ranks: {', '.join(counted)}."
         )
     if (more_curves := len(known) - MAX_SENTENCES) > 0:
-        yield f"{more_curves} more workload{' is' if more_curves == 1 else 's are'} in the charts and tables below."
+        yield f"{plural(more_curves, 'more workload is', 'more workloads are')} in the charts and tables below."
 
 
 def _judged(curve: Curve) -> list[tuple[Line, Efficiency]]:
