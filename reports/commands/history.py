@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         return refuse(f"--machine {options.machine}: no run in {folder} is of this machine; choose one of {known}")
 
     try:
-        with helper(collection.runs.nbytes, "torchduet.reports.history.chart") as helper_process:
+        with helper(collection.runs.nbytes) as helper_process:
             from torchduet.reports.history.judge import judge
             from torchduet.reports.history.page import render
             from torchduet.reports.history.run_reports import beside

@@ -14,9 +14,10 @@ import pytest
 
 from tests.reports.remeasured import remeasured
 from torchduet.__main__ import main
+from torchduet.reports.charts.forest import forest
 from torchduet.reports.charts.model import Bar
 from torchduet.reports.html import helper_process
-from torchduet.reports.html.helper_process import Helper, both_forests, helper
+from torchduet.reports.html.helper_process import Helper, helper
 
 BARS = [Bar("faster", f"case {place}", 1.1 + place, 1.0 + place, 1.2 + place, "faster") for place in range(3)]
 
@@ -25,7 +26,7 @@ def test_a_second_process_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(helper_process, "cores", lambda: 2)
     with helper(helper_process.LARGE) as second:
         assert second.pool is not None
-        assert second.begin(both_forests, BARS, 0.05, "f")() == both_forests(BARS, 0.05, "f")
+        assert second.begin(forest, BARS, 0.05, "f")() == forest(BARS, 0.05, "f")
 
 
 @pytest.mark.parametrize(("size", "cores"), [(helper_process.LARGE - 1, 2), (helper_process.LARGE, 1)])
@@ -44,7 +45,7 @@ def test_where_no_process_can_be_started_this_one_draws(monkeypatch: pytest.Monk
     monkeypatch.setattr(helper_process, "cores", lambda: 2)
     monkeypatch.setattr(helper_process, "ProcessPoolExecutor", refused)
     with helper(helper_process.LARGE) as second:
-        assert second.begin(both_forests, BARS, 0.05, "f")()[0].startswith("<svg")
+        assert second.begin(forest, BARS, 0.05, "f")().startswith("<svg")
 
 
 def test_a_drawing_whose_process_was_killed_is_made_here() -> None:
@@ -54,8 +55,8 @@ def test_a_drawing_whose_process_was_killed_is_made_here() -> None:
             lost.set_exception(BrokenProcessPool("killed"))
             return lost
 
-    drawn = Helper(Killed()).begin(both_forests, BARS, 0.05, "f")  # type: ignore[arg-type]
-    assert drawn() == both_forests(BARS, 0.05, "f")
+    drawn = Helper(Killed()).begin(forest, BARS, 0.05, "f")  # type: ignore[arg-type]
+    assert drawn() == forest(BARS, 0.05, "f")
 
 
 def test_the_page_of_a_comparison_is_the_same_either_way(
