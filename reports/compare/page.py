@@ -8,6 +8,7 @@ from typing import Any
 
 from torchduet.bench.record.statistics import CONFIDENCE
 from torchduet.bench.record.words.case_names import short_names
+from torchduet.reports.charts.changes_chart import ChangeRow, ChangesChart, changes_chart
 from torchduet.reports.charts.model import MAX_ROWS
 from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import VERDICTS, Change, Comparison
@@ -28,7 +29,6 @@ from torchduet.reports.compare.text import (
     visits,
     why_unclear,
 )
-from torchduet.reports.html.changes_chart import ChangeRow, ChangesChart, changes_chart
 from torchduet.reports.html.environment import date, environment, fixed
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import FILTERS, filter_values

@@ -11,8 +11,8 @@ from torchduet.bench.record.duets.words import controls, headline, memory_lines,
 from torchduet.bench.record.marks import short_marks
 from torchduet.bench.record.schema import AgainstRecord, Record, SideRecord
 from torchduet.bench.record.words.case_names import short_names
+from torchduet.reports.charts.changes_chart import ChangeRow, ChangesChart, changes_chart
 from torchduet.reports.charts.model import MAX_ROWS
-from torchduet.reports.html.changes_chart import ChangeRow, ChangesChart, changes_chart
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.tables.visits import priors_of

@@ -59,7 +59,7 @@ class Helper:
 
 
 @contextmanager
-def helper(size: int, needed: str = "torchduet.reports.history.chart") -> Iterator[Helper]:
+def helper(size: int, needed: str = "torchduet.reports.charts.axes") -> Iterator[Helper]:
     """A helper while ``size`` bytes are processed: a second process if they are many and there is a second core.
 
     It starts at once, because the module ``needed`` takes half a second to import.

@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 
 from torchduet.reports.charts.axes import decades, round_time
+from torchduet.reports.charts.marked import Marked, marked, share
 from torchduet.reports.charts.model import Bar
 from torchduet.reports.charts.ratio_axis import axis
-from torchduet.reports.html.marked import Marked, marked, share
 from torchduet.reports.tables.frames import each
 from torchduet.reports.text import units
 

@@ -55,7 +55,7 @@ def thin_out(page: Page) -> None:
     stay, as they belong to their headers and labels, and so does whatever names something.
     """
     page.evaluate(
-        """() => {
+        r"""() => {
             const told = ["class", "style", "role", "type"], seen = new Map(), kinds = new Map();
             const names = "h1, h2, h3, h4, h5, h6, summary, caption, figcaption, legend, label, thead, tbody";
             const unplaced = (name, value) => name === "style" ? value.replace(/[\d.]+/g, "") : value;

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torchduet.reports.charts.marked import Marked, marked, share
 from torchduet.reports.charts.model import Bar
 from torchduet.reports.charts.ratio_axis import ROUND, axis
-from torchduet.reports.html.marked import Marked, marked, share
 from torchduet.reports.text import units
 
 POINTS = 300.0  # that the axis is assumed to be wide: how many ticks there is room for
