@@ -7,7 +7,7 @@ import shlex
 
 from torchduet.reports.read.run_file import Run
 
-COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+COMMIT = re.compile(r"[0-9a-f]{7,64}")  # of a base without changes of its own
 
 
 def measured(base: Run) -> str:
