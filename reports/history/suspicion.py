@@ -68,7 +68,7 @@ def _others(differences: Numbers, correlation: float) -> Others:
 
 
 def _correlation(far: Numbers, near: Numbers) -> float:
-    if len(near) < MIN_DIFFERENCES or not float(np.median(near)):
+    if len(near) < MIN_DIFFERENCES or not len(far) or not float(np.median(near)):
         return UNKNOWN_CORRELATION
     return min(max((float(np.median(far)) / float(np.median(near))) ** 2 - 1, 0.0), MAX_CORRELATION)
 

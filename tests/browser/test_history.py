@@ -90,7 +90,7 @@ def test_a_case_leads_to_its_plot_whose_runs_are_reached_by_keyboard_and_pointer
 
 def test_a_case_is_copied_as_markdown_and_as_a_command(page: Page) -> None:
     page.evaluate("navigator.clipboard.writeText = async (text) => { window.kept = text; }")
-    details = page.locator("details.series-of", has_text=SQUARE).first
+    details = page.locator("details.series-of[id^=machine-2]", has_text=SQUARE).first
     details.locator("summary").click()
     for words, begin in (
         ("Copy as Markdown", f"- `{SQUARE}`: +"),
