@@ -27,6 +27,16 @@ def moved(comparison: Comparison) -> dict[str, list[Change]]:
     return {name: group for name, group in groups.items() if group}
 
 
+def still(comparison: Comparison) -> dict[str, list[Change]]:
+    """The cases that nothing shows to have changed, unclear first; a verdict without a case is left out."""
+    listed = {change.case["id"] for group in moved(comparison).values() for change in group}
+    groups = {
+        verdict: [change for change in comparison.of(verdict) if change.case["id"] not in listed]
+        for verdict in ("unclear", "same")
+    }
+    return {verdict: group for verdict, group in groups.items() if group}
+
+
 def speedups_moved(comparison: Comparison) -> list[Change]:
     """Cases whose speed-up is shown to have changed though their time is not."""
     return [

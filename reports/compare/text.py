@@ -10,7 +10,7 @@ from torchduet.bench.record.words.case_names import short_names
 from torchduet.bench.record.words.counting import plural
 from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import BLIND, JUDGED, VERDICTS, Change, Comparison
-from torchduet.reports.compare.listed import moved, title_of
+from torchduet.reports.compare.listed import moved, still, title_of
 from torchduet.reports.compare.matrix import cell_of, matrix, moved_anywhere, what_differs
 from torchduet.reports.compare.reasons import in_words, ratio_of, speedup_of, times_words
 from torchduet.reports.compare.unmatched import by_reason
@@ -195,9 +195,8 @@ def _terminal(comparison: Comparison, *, verbose: bool) -> Iterator[str]:
         yield from _section("failed", failed)
     for group, changes in groups.items():
         yield from _section(group, changes)
-    for verdict in ("unclear", "same"):
-        if changes := comparison.of(verdict):
-            yield from _still(verdict, changes, len(changes) if verbose else MAX_STILL)
+    for verdict, changes in still(comparison).items():
+        yield from _still(verdict, changes, len(changes) if verbose else MAX_STILL)
     for verdict in ("missing", "new"):
         if changes := comparison.of(verdict):
             yield from _section(verdict, changes) if verbose else _by_reason(verdict, changes)
