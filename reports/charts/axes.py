@@ -34,6 +34,14 @@ def new_axes(width: float, height: float, box: tuple[float, float, float, float]
     return figure, axes
 
 
+def place(axes: Axes, x: float, y: float) -> tuple[float, float]:
+    """Where a value lies in the drawing, in per cent from its left and its top; valid once the limits are set."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    across, up = figure.transFigure.inverted().transform(axes.transData.transform((x, y)))
+    return 100 * float(across), 100 * (1 - float(up))
+
+
 def text_beside(
     axes: Axes, x: float, y: float, text: str, shift: float, align: str, *, colour: str, weight: str = "normal"
 ) -> None:

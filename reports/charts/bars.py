@@ -12,8 +12,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, MaxNLocator, NullLocator
 
-from torchduet.reports.charts.axes import new_axes, round_time, text_below, text_beside, ticks_at
+from torchduet.reports.charts.axes import new_axes, place, round_time, text_below, text_beside, ticks_at
 from torchduet.reports.charts.label_fit import fitted, text_width
+from torchduet.reports.charts.model import Drawn
 from torchduet.reports.charts.svg import BAND, INK, LINE_COLOURS, MUTED, RULE, STYLE, VERDICT_COLOURS, to_svg
 from torchduet.reports.text import units
 
@@ -45,8 +46,8 @@ class Step:
     caption: str  # at the right of the row
 
 
-def columns(bars: Sequence[Column], axis: str, prefix: str) -> str:
-    """Upright bars from zero with intervals; returns SVG."""
+def columns(bars: Sequence[Column], axis: str, prefix: str) -> Drawn:
+    """Upright bars from zero with intervals; the places are the bars' upper ends."""
     with rc_context(STYLE):
         figure, axes = new_axes(300, 205, (56, 38, 234, 155))
         positions = range(len(bars))
@@ -64,7 +65,8 @@ def columns(bars: Sequence[Column], axis: str, prefix: str) -> str:
         axes.set_axisbelow(True)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        return to_svg(figure, prefix)
+        places = tuple(place(axes, position, bar.seconds) for position, bar in enumerate(bars))
+        return Drawn(to_svg(figure, prefix), places)
 
 
 def waterfall(steps: Sequence[Step], prefix: str) -> str:

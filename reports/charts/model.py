@@ -30,6 +30,14 @@ class Dot:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """A drawing, and where its marks lie in it: (left, top) in per cent, in the order of what was drawn."""
+
+    svg: str
+    places: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
 class Chart:
     """A drawn chart with its texts.
 

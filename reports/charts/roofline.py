@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter
 
 from torchduet.bench.record.schema import CeilingRecord
-from torchduet.reports.charts.axes import decades, key_of, new_axes, text_below, ticks_at
+from torchduet.reports.charts.axes import decades, key_of, new_axes, place, text_below, ticks_at
 from torchduet.reports.charts.label_fit import fitted, text_width
 from torchduet.reports.charts.model import Chart, Dot
 from torchduet.reports.charts.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
@@ -97,14 +97,8 @@ def roofchart(
 
 def _dot(point: Point, case_anchor: str, axes: Axes) -> Dot:
     """Where a point lies in the drawing, and what it says."""
-    box = axes.get_position()
-    left, right = axes.get_xlim()
-    bottom, top = axes.get_ylim()
-    across = math.log(point.intensity / left) / math.log(right / left)
-    up = math.log(point.flops_per_second / bottom) / math.log(top / bottom)
     return Dot(
-        100 * (box.x0 + across * box.width),
-        100 * (1 - box.y0 - up * box.height),
+        *place(axes, point.intensity, point.flops_per_second),
         case_anchor,
         point.name,
         f"{units.rate(point.flops_per_second, 'FLOP/s')} at {point.intensity:.3g} FLOP per byte; "

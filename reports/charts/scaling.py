@@ -14,7 +14,8 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.ticker import FixedFormatter
 
-from torchduet.reports.charts.axes import decades, key_of, new_axes, round_time, text_below, ticks_at
+from torchduet.reports.charts.axes import decades, key_of, new_axes, place, round_time, text_below, ticks_at
+from torchduet.reports.charts.model import Drawn
 from torchduet.reports.charts.svg import LINE_COLOURS, RULE, STYLE, to_svg
 
 LINE_MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -29,8 +30,8 @@ class Curve:
     points: tuple[tuple[float, float], ...]
 
 
-def scaling(curves: Sequence[Curve], axis: str, prefix: str) -> str:
-    """Time per call over size, both logarithmic, one line per curve; returns SVG."""
+def scaling(curves: Sequence[Curve], axis: str, prefix: str) -> Drawn:
+    """Time per call over size, both logarithmic, one line per curve; the places are those of all points, in order."""
     with rc_context(STYLE):
         figure, axes = new_axes(300, 205, (52, 38, 238, 162))
         axes.set_xscale("log")
@@ -53,7 +54,8 @@ def scaling(curves: Sequence[Curve], axis: str, prefix: str) -> str:
         axes.grid(visible=True, color=RULE, linewidth=0.6)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        return to_svg(figure, prefix)
+        places = tuple(place(axes, size, seconds) for curve in curves for size, seconds in curve.points)
+        return Drawn(to_svg(figure, prefix), places)
 
 
 def key_of_line(index: int, prefix: str) -> str:

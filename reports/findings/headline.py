@@ -47,14 +47,11 @@ def headline(run: Run, cases: pd.DataFrame, given: Sequence[Answer]) -> Headline
         given: all answers of the run.
     """
     verdicts = [speedup["verdict"] for record in run.records for speedup in counted(record)]
-    tally = {verdict: verdicts.count(verdict) for verdict in VERDICTS}
+    tally: dict[str, int] = {verdict: verdicts.count(verdict) for verdict in VERDICTS}
     if not run.records:
-        unmeasured = [
-            f"{number} {status}"
-            for status in ("failed", "skipped")
-            if (number := len(run.about[status]))  # type: ignore[literal-required]
-        ]
-        return Headline("Nothing was measured", tuple(f"{', '.join(unmeasured)}." for _ in unmeasured[:1]), tally)
+        counts = {"failed": len(run.about["failed"]), "skipped": len(run.about["skipped"])}
+        words = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+        return Headline("Nothing was measured", (f"{words}.",) if words else (), tally)
     if not given:
         return _of_times(cases, tally)
     answer = main_answer(given)
@@ -78,7 +75,8 @@ def title_of(answer: Answer) -> str:
     named = units.of_all(faster or slower, total, "case")
     low, high = answer.span
     best, worst = _times_as_fast(_of(answer, "faster").max()), _times_as_fast(_of(answer, "slower").min())
-    span = _times_as_fast(low) if low == high else f"{_times_as_fast(low)} to {_times_as_fast(high)}"
+    ends = list(dict.fromkeys(map(_times_as_fast, (low, high))))
+    span = " to ".join(ends)
     subject = advice_words.inside(answer.title)
     if pair is not None:
         own, other = map(code, pair)
@@ -103,7 +101,7 @@ def title_of(answer: Answer) -> str:
         return _sentence(f"{subject} does not pay off: slower in {named}, down to {worst}")
     if answer.tally["same"]:
         same = units.of_all(answer.tally["same"], total, "case")
-        return _sentence(f"{subject} makes no difference in {same} ({span})")
+        return _sentence(f"{subject} makes no difference: the same in {same} ({span})")
     return _sentence(f"{subject}: not settled in {units.of_all(total, total, 'case')} ({span})")
 
 
@@ -156,9 +154,7 @@ def _one_pair(answer: Answer) -> tuple[str, str] | None:
 def _times_of_one(answer: Answer) -> str:
     """``n=512: 41.2 µs instead of 145 µs per call (2.05 to 2.16)``."""
     row = next(each(answer.rows))
-    interval = units.ratio_interval(
-        *(None if pd.isna(end) else float(end) for end in (row.low, row.high))  # type: ignore[arg-type]
-    )
+    interval = units.ratio_interval(*_ends(row))
     shown = f"{code(row.name)}{advice_words.times(row, ': ')}"
     return f"{shown}; 99 % interval {interval}." if interval else f"{shown}; no interval."
 
@@ -194,4 +190,5 @@ def _times_as_fast(ratio: float) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
+    """With a capital letter; ``bf16`` is a name and keeps its small one."""
+    return text if any(letter.isdigit() for letter in text.split()[0]) else text[0].upper() + text[1:]

@@ -6,7 +6,7 @@ Drawing them is left to ``charts``; each chart has a text alternative.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,7 +16,7 @@ from torchduet.bench.record.knobs import NAMES
 from torchduet.reports.charts.axes import key_of
 from torchduet.reports.charts.bars import FOOT, REST, Column, columns, in_words, waterfall
 from torchduet.reports.charts.bars import Step as BarStep
-from torchduet.reports.charts.model import Chart
+from torchduet.reports.charts.model import Chart, Dot
 from torchduet.reports.charts.scaling import Curve, key_of_line, scaling
 from torchduet.reports.findings.ablation import Path
 from torchduet.reports.findings.loaders import Choice
@@ -56,30 +56,50 @@ def _panels(cases: pd.DataFrame) -> Iterator[tuple[str, str, str, list[tuple[flo
 
 def _scaling(workload: str, axis: str, fixed: str, rows: list[tuple[float, Any]], prefix: str) -> Chart:
     knobs = [knob for knob in NAMES if len({getattr(case, knob) for _, case in rows}) > 1]
-    lines: dict[str, list[tuple[float, float]]] = {}
+    lines: dict[str, list[tuple[float, float, Any]]] = {}
     for size, case in rows:
         name = " ".join(value_words(knob, str(getattr(case, knob))) for knob in knobs) or case.mode
-        lines.setdefault(name, []).append((size, float(case.seconds)))
-    curves = [Curve(name, tuple(sorted(points))) for name, points in lines.items()]
+        lines.setdefault(name, []).append((size, float(case.seconds), case))
+    lines = {name: sorted(points, key=lambda point: point[:2]) for name, points in lines.items()}
+    curves = [Curve(name, tuple((size, seconds) for size, seconds, _ in points)) for name, points in lines.items()]
     shown, hidden = curves[:MAX_CURVES], len(curves) - MAX_CURVES
     ends = "; ".join(
         f"{curve.label}: {units.seconds(curve.points[0][1])} at {curve.points[0][0]:g}, "
         f"{units.seconds(curve.points[-1][1])} at {curve.points[-1][0]:g}"
         for curve in shown
     )
+    drawn = scaling(shown, axis, prefix)
+    marked = [case for curve in shown for _, _, case in lines[curve.label]]
     return Chart(
-        svg=Markup(scaling(shown, axis, prefix)),
+        svg=Markup(drawn.svg),
         title=f"{workload}" + (f" ({fixed})" if fixed else ""),
         alternative=f"Time per call of {workload} over {axis}. {ends}.",
-        note=f"{hidden} more variant{'s are' if hidden != 1 else ' is'} in the table." if hidden > 0 else "",
+        note=f"{units.plural(hidden, 'more variant is', 'more variants are')} in the table." if hidden > 0 else "",
         keys=tuple(
             (Markup(key_of_line(index, f"{prefix}-k{index}")), curve.label) for index, curve in enumerate(shown)
+        ),
+        dots=tuple(
+            Dot(*at, case.anchor, case.id, _time(case.seconds, _number(case.low), _number(case.high)))
+            for at, case in zip(drawn.places, marked, strict=True)
         ),
     )
 
 
-def loader_panels(choices: Sequence[Choice]) -> list[Chart]:
-    """A chart per choice: a bar per number of workers, with the wait for the first batch as its lower part."""
+def _time(seconds: float, low: float | None, high: float | None) -> str:
+    interval = units.seconds_interval(low, high)
+    return f"{units.seconds(seconds)} per call" + (f" ({interval})" if interval else "")
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def loader_panels(choices: Sequence[Choice], anchors: Mapping[str, str]) -> list[Chart]:
+    """A chart per choice: a bar per number of workers, with the wait for the first batch as its lower part.
+
+    Args:
+        anchors: of each case's details within the page, by its id.
+    """
     charts = []
     for index, choice in enumerate(choices[:MAX_PANELS]):
         bars = [
@@ -95,9 +115,10 @@ def loader_panels(choices: Sequence[Choice]) -> list[Chart]:
         prefix = f"loader-{index + 1}"
         feet = any(bar.foot is not None for bar in bars)
         keys = [(REST, "after the first batch" if feet else "a call")] + [(FOOT, "until the first batch")] * feet
+        drawn = columns(bars, "DataLoader workers", prefix)
         charts.append(
             Chart(
-                svg=Markup(columns(bars, "DataLoader workers", prefix)),
+                svg=Markup(drawn.svg),
                 title=choice.name,
                 alternative=f"Time of {choice.name} by number of DataLoader workers. "
                 + "; ".join(in_words(bar) for bar in bars)
@@ -105,6 +126,12 @@ def loader_panels(choices: Sequence[Choice]) -> list[Chart]:
                 keys=tuple(
                     (Markup(key_of(colour, "s", "none", f"{prefix}-k{number}")), words)
                     for number, (colour, words) in enumerate(keys)
+                ),
+                dots=tuple(
+                    Dot(*at, anchors[case], case, _time(bar.seconds, bar.low, bar.high))
+                    for at, bar, case in zip(
+                        drawn.places, bars, (count.record["case"]["id"] for count in choice.counts), strict=True
+                    )
                 ),
             )
         )

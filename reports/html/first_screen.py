@@ -6,7 +6,7 @@ nothing was compared, its times.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,8 @@ class FirstScreen:
         heat, forest, times: one of them is the chart; ``times`` are rows of ``frames.CASE_COLUMNS``, each with its
             share of the longest time, in per cent.
         answer: whose forest plot it is.
-        links: of each column of the heat map: the key of the answer on it; empty where there is none.
+        links: of each column of the heat map: the key of the answer on it (empty where there is none), in how many
+            cases it is faster, and of how many: as the answer counts, where it is on this setting alone.
     """
 
     headline: Headline
@@ -36,7 +37,7 @@ class FirstScreen:
     forest: RowsChart | None = None
     times: tuple[tuple[Any, float], ...] = ()
     answer: Answer | None = None
-    links: tuple[str, ...] = ()
+    links: tuple[tuple[str, int, int], ...] = ()
 
 
 def first_screen(run: Run, tables: Frames, found: Headline, given: Sequence[Answer]) -> FirstScreen | None:
@@ -49,10 +50,14 @@ def first_screen(run: Run, tables: Frames, found: Headline, given: Sequence[Answ
         return FirstScreen(found, times=tuple((row, 100 * row.seconds / longest) for row in each(slowest)))
     heat = heatmap(run)
     if heat is not None and (len(heat.columns) > 1 or len(given) > 1):
-        return FirstScreen(found, heat=heat, links=tuple(_key(given, *setting) for setting in heat.settings))
+        return FirstScreen(found, heat=heat, links=tuple(_links(heat, given)))
     return FirstScreen(found, forest=rows_chart(found.answer.rows), answer=found.answer)
 
 
-def _key(given: Sequence[Answer], knob: str, value: str) -> str:
-    """The key of the answer on a setting of a knob, or on all settings of that knob; empty where there is none."""
-    return next((answer.key for answer in given if answer.knob == knob and answer.value in (value, "")), "")
+def _links(heat: HeatMap, given: Sequence[Answer]) -> Iterator[tuple[str, int, int]]:
+    for column, (knob, value) in enumerate(heat.settings):
+        answer = next((answer for answer in given if answer.knob == knob and answer.value in (value, "")), None)
+        if answer is not None and (answer.value or not value):
+            yield answer.key, answer.tally["faster"], len(answer.rows)
+        else:
+            yield answer.key if answer else "", *heat.counted(column, "faster")

@@ -90,14 +90,18 @@ def _filter_link(answer: Answer) -> str:
 
 def _loaders(sources: Sources) -> dict[str, Any] | None:
     choices = sources.choices
-    return {"choices": choices, "charts": loader_panels(choices)} if choices else None
+    if not choices:
+        return None
+    anchors = dict(zip(sources.tables.cases["id"], sources.tables.cases["anchor"], strict=True))
+    return {"choices": choices, "charts": loader_panels(choices, anchors)}
 
 
 def _first(sources: Sources) -> Any:
-    """What stands above everything else; a duet has its own."""
-    if "against" in sources.run.about:
+    """What stands above everything else; a duet has its own answer there, and below it the heat map if there is one."""
+    screen = first_screen(sources.run, sources.tables, sources.headline, sources.answers)
+    if "against" in sources.run.about and (screen is None or screen.heat is None):
         return None
-    return first_screen(sources.run, sources.tables, sources.headline, sources.answers)
+    return screen
 
 
 SECTIONS = (

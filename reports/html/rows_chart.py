@@ -6,8 +6,6 @@ read by assistive technology as the table that it is, and each of its rows links
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +19,6 @@ from torchduet.reports.tables.frames import each
 from torchduet.reports.text import units
 
 POINTS = 190.0  # that a plot is assumed to be wide: how many ticks there is room for
-MAX_TIME_TICKS = 3
 
 
 @dataclass(frozen=True)
@@ -100,8 +97,7 @@ def tip(row: Any) -> str:
 
 def _time_ticks(least: float, most: float) -> tuple[tuple[float, str], ...]:
     ticks = decades(least, most)
-    chosen: Sequence[float] = ticks[:: math.ceil(len(ticks) / MAX_TIME_TICKS)]
-    return tuple((share(tick, least, most), round_time(tick)) for tick in chosen)
+    return tuple((share(tick, least, most), round_time(tick)) for tick in dict.fromkeys((ticks[0], ticks[-1])))
 
 
 def _positive(value: Any) -> bool:

@@ -12,15 +12,21 @@
     mark.setAttribute("aria-description", mark.title);
     mark.removeAttribute("title");
   }
-  const hide = () => { tip.hidden = true; };
+  let shown = null; // the mark whose words are shown
+  const hide = () => { shown = null; tip.hidden = true; };
+  const place = () => {
+    if (!shown) return;
+    const at = shown.getBoundingClientRect(), size = tip.getBoundingClientRect();
+    tip.style.left = `${Math.max(4, Math.min(at.left, innerWidth - size.width - 4))}px`;
+    tip.style.top = `${at.top - size.height - 6 > 0 ? at.top - size.height - 6 : at.bottom + 6}px`;
+  };
   const show = (mark) => {
     const words = mark.dataset.tip ?? mark.getAttribute("aria-description");
     if (!words) return hide();
+    shown = mark;
     tip.textContent = words;
     tip.hidden = false;
-    const at = mark.getBoundingClientRect(), size = tip.getBoundingClientRect();
-    tip.style.left = `${Math.max(4, Math.min(at.left, innerWidth - size.width - 4))}px`;
-    tip.style.top = `${at.top - size.height - 6 > 0 ? at.top - size.height - 6 : at.bottom + 6}px`;
+    place();
   };
   const of = (node) => {
     const row = node.closest?.(".forest tr");
@@ -29,5 +35,5 @@
   document.addEventListener("pointerover", ({ target }) => { const mark = of(target); if (mark) show(mark); else hide(); });
   document.addEventListener("focusin", ({ target }) => { const mark = target.closest?.("[aria-description], [data-tip]"); if (mark) show(mark); else hide(); });
   document.addEventListener("keydown", ({ key }) => { if (key === "Escape") hide(); });
-  window.addEventListener("scroll", hide, { passive: true, capture: true });
+  window.addEventListener("scroll", place, { passive: true, capture: true }); // also when the focus scrolls a mark into view
 })();

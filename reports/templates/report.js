@@ -187,7 +187,8 @@
       if (!all) { table.limit = table.step; draw(table); }
     }
     const shown = counted.reduce((sum, table) => sum + table.matching.length, 0);
-    status.textContent = shown === total ? `${number(total)} cases` : `${number(shown)} of ${number(total)} cases`;
+    const cases = total === 1 ? "case" : "cases";
+    status.textContent = shown === total ? `${number(total)} ${cases}` : `${number(shown)} of ${number(total)} ${cases}`;
   };
   // A large table holds only the first of its matching rows; a button adds more.
   const draw = (table) => {

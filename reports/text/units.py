@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from torchduet.bench.record.units import WIDE as WIDE
 from torchduet.bench.record.units import digits as digits
 from torchduet.bench.record.units import ratio as ratio
 from torchduet.bench.record.units import ratio_interval as ratio_interval

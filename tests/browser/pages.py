@@ -63,7 +63,8 @@ def thin_out(page: Page) -> None:
             const own = node => {
                 if (!kinds.has(node))
                     kinds.set(node, [node.tagName, ...[...node.attributes]
-                        .map(({name, value}) => told.includes(name) ? `${name}=${unplaced(name, value)}` : name)].join(" "));
+                        .map(({name, value}) => told.includes(name) ? `${name}=${unplaced(name, value)}` : name)]
+                        .join(" "));
                 return kinds.get(node);
             };
             const kind = node => `${own(node.parentElement)} > ${own(node)}`;

@@ -39,7 +39,7 @@ def test_a_knob_pays_off_in_so_many_cases_and_up_to_its_best_settled_one() -> No
     ("verdict", "title"),
     [
         ("slower", "`torch.compile` does not pay off: slower in both cases, down to 0.50×"),
-        ("same", "`torch.compile` makes no difference in both cases (0.50× to 0.60×)"),
+        ("same", "`torch.compile` makes no difference: the same in both cases (0.50× to 0.60×)"),
         ("unclear", "`torch.compile`: not settled in both cases (0.50× to 0.60×)"),
     ],
 )
@@ -77,7 +77,7 @@ def test_several_alternatives_are_counted() -> None:
 
 def test_the_first_answer_that_settles_something_is_the_title() -> None:
     rows = [row("a", 1.2, verdict="unclear"), row("b", 2.0, knob="precision", value="bf16", baseline="fp32")]
-    assert titled(*rows) == "Bf16 autocast makes `b` 2.00× as fast"
+    assert titled(*rows) == "bf16 autocast makes `b` 2.00× as fast"
 
 
 def test_the_lead_has_cases_intervals_and_times() -> None:

@@ -67,7 +67,7 @@ def test_a_file_from_before_says_the_references_setting(run: Run) -> None:
 def test_it_has_an_answer_of_its_own(turned: Run) -> None:
     (answer,) = [one for one in answers(frames(turned).comparisons) if one.knob == NEW]
     assert (answer.title, answer.value, answer.baseline) == ("`channels_last`", TURNED, AT_REST)
-    assert answer.sentences[0].startswith("On this machine `channels_last` makes")
+    assert answer.sentences[0].startswith("Best: `")
     assert answer.baseline == "contiguous"
 
 
