@@ -24,6 +24,7 @@ from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plan.options import NO_CASE, OptionError, Options
 from torchduet.bench.received.cleaned import cleaned_text
 from torchduet.bench.record.duets import gate
+from torchduet.bench.record.duets.sides import of_gate
 from torchduet.bench.record.duets.sides import sides as sides_of
 from torchduet.bench.record.duets.words import controls, factor_table, headline, memory_lines, stages
 from torchduet.bench.record.statistics import THRESHOLD
@@ -241,7 +242,7 @@ def closing(session: Session, asked: DuetOptions | None) -> Sequence[str]:
         return []
     record = duet.sides()
     found = exit_code(asked, session)
-    reason = [f"--fail-on: {found.reason}: exit code {found.code}"] if found.code else []
+    reason = [f"--fail-on: {of_gate(record, found.reason)}: exit code {found.code}"] if found.code else []
     return [
         headline(record, records),
         *factor_table(record, records),

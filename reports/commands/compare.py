@@ -132,6 +132,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _alone(options: argparse.Namespace, run: Run) -> int:
     """Show the two sides of a duet."""
+    from torchduet.bench.record.duets.sides import of_gate
     from torchduet.reports.commands import duet_alone, fail_on
     from torchduet.reports.text.output import attempt, write_stdout
 
@@ -155,7 +156,8 @@ def _alone(options: argparse.Namespace, run: Run) -> int:
         if options.markdown not in (None, "-"):
             unwritten.append(attempt(text, options.markdown))
     write_stdout(text if to_stdout else duet_alone.terminal(run, verbose=options.verbose) + "\n")
-    return _ended(*fail_on.of_duet(run.records, options.fail_on), unwritten)
+    code, reasons = fail_on.of_duet(run.records, options.fail_on)
+    return _ended(code, [of_gate(run.about["against"], reason) for reason in reasons], unwritten)
 
 
 def _ended(code: int, notes: Sequence[str], unwritten: Sequence[OutputError | None]) -> int:

@@ -51,6 +51,12 @@ def sides(duet: DuetRecord) -> Sides:
     return Sides(_shortened(a["label"]), _shortened(b["label"]), a, b)
 
 
+def of_gate(duet: DuetRecord, reason: str) -> str:
+    """What a gate has found, with the side that it looks at where that is not the new one: without the knob."""
+    name = sides(duet).knob
+    return f"{reason} without {name}" if name and reason else reason
+
+
 def short_knob(name: str) -> str:
     """A knob by its library, if it preloads one: ``tcmalloc``; else unchanged."""
     return LIBRARY.sub(lambda found: found[1], name)
@@ -75,13 +81,8 @@ def from_new(duet: DuetRecord, records: Sequence[Record]) -> list[Record]:
 
 def _turned(against: AgainstRecord) -> AgainstRecord:
     """The result with both sides exchanged."""
-    turned: dict[str, Any] = dict(against)
-    for base, new in SWAPPED:
-        for key, other in ((base, new), (new, base)):
-            if key in turned or other in turned:
-                turned.pop(key, None)
-                if other in against:
-                    turned[key] = dict(against)[other]
+    other = {base: new for base, new in SWAPPED} | {new: base for base, new in SWAPPED}
+    turned: dict[str, Any] = {other.get(key, key): value for key, value in against.items()}
     low, high = against["low"], against["high"]
     turned["ratio"] = 1 / against["ratio"]
     turned["low"], turned["high"] = (1 / high if high else None), (1 / low if low else None)
