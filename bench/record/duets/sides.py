@@ -81,7 +81,7 @@ def from_new(duet: DuetRecord, records: Sequence[Record]) -> list[Record]:
 
 def _turned(against: AgainstRecord) -> AgainstRecord:
     """The result with both sides exchanged."""
-    other = {base: new for base, new in SWAPPED} | {new: base for base, new in SWAPPED}
+    other = dict(SWAPPED) | {new: base for base, new in SWAPPED}
     turned: dict[str, Any] = {other.get(key, key): value for key, value in against.items()}
     low, high = against["low"], against["high"]
     turned["ratio"] = 1 / against["ratio"]
