@@ -34,11 +34,13 @@ def judged_of(folder: Path, document: Any, runs: int, since: int, factor: float 
     return judge(history, 0.03)
 
 
-@pytest.mark.parametrize(("runs", "since"), [(3, 1), (4, 2), (6, 3), (9, 7), (12, 10)])
+@pytest.mark.parametrize(
+    ("runs", "since", "factor"), [(3, 1, 1.8), (4, 2, 1.8), (6, 3, 1.8), (9, 7, 1.8), (20, 18, 1.08)]
+)
 def test_two_runs_after_a_step_are_suspected_with_the_commit(
-    shared_document: Any, tmp_path: Path, runs: int, since: int
+    shared_document: Any, tmp_path: Path, runs: int, since: int, factor: float
 ) -> None:
-    one = judged_of(tmp_path, shared_document, runs, since)
+    one = judged_of(tmp_path, shared_document, runs, since, factor)
     (change,) = [change for change in one.suspicions() if change.what == "time"]
     assert (change.case.id, change.after, change.verdict) == (SQUARE, since, "slower")
     assert not [change for change in one.changes() if change.what == "time"]
