@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from torchduet.bench.record.words.counting import plural
 from torchduet.reports.history.chart_data import Drawn
@@ -22,6 +23,7 @@ from torchduet.reports.text import units
 
 MAX_POINTS = 150  # runs with a point each; of more only the latest, and medians of neighbours before them
 MAX_LINE = 400
+Places = NDArray[np.intp]
 LABELS = 8  # below the axis
 QUANTILES = (0.02, 0.98)  # of the runs' values, which the axis always shows
 ROOM = 0.15
@@ -175,7 +177,7 @@ def _versions(runs: Sequence[RunMark]) -> list[int]:
     return [index for index, run in enumerate(runs) if run.changed]
 
 
-def _labelled(at: Numbers, starts: Mapping[int, Change]) -> list[int]:
+def _labelled(at: Places, starts: Mapping[int, Change]) -> list[int]:
     """The runs that are named below the axis: the latest, those of changes, and others between, not too close."""
     if not len(at):
         return []
@@ -188,7 +190,7 @@ def _labelled(at: Numbers, starts: Mapping[int, Change]) -> list[int]:
     return sorted(kept)
 
 
-def _limits(drawn: Drawn, at: Numbers, deviation: float) -> tuple[float, float]:
+def _limits(drawn: Drawn, at: Places, deviation: float) -> tuple[float, float]:
     """The limits of the axis, in logs: all levels and nearly all runs."""
     finite = drawn.line.logs[at]
     its_levels = [level for _, _, level in levels(drawn.line)]

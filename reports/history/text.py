@@ -35,8 +35,8 @@ def _machine(judged: Judged, label: str) -> Iterator[str]:
     yield f"{label} [{history.machine.key}]: {words.headline(judged, all_events)}"
     yield f"  {words.span(history)}, {plural(len(history.cases), 'case')}"
     yield from (f"  {sentence}" for sentence in words.common_changes(judged)[:1])
-    for change in judged.suspicions()[:MAX_ROWS]:
-        yield f"  suspected: {words.suspicion(judged, change)}"
+    for suspicion in judged.suspicions()[:MAX_ROWS]:
+        yield f"  suspected: {words.suspicion(judged, suspicion)}"
     recent = words.recent(judged, all_events)
     left = MAX_ROWS
     for event in recent:

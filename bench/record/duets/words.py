@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from torchduet.bench.record.duets.gate import is_blind, judged, memory_of
 from torchduet.bench.record.duets.knob import knob_headline
 from torchduet.bench.record.duets.sides import OPPOSITE, Sides, from_new, sides
-from torchduet.bench.record.schema import VERDICTS, AgainstRecord, DuetRecord, Record
+from torchduet.bench.record.schema import VERDICTS, AgainstRecord, DuetRecord, Record, Verdict
 from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.bench.record.units import MARK, MAX_ROWS, digits, factor, ratio_interval, seconds, size
 from torchduet.bench.record.words.case_names import short_names
 from torchduet.bench.record.words.counting import plural
 
 WIDE = 100.0  # an interval whose upper end is so many times its lower one is not shown
+MOVED: tuple[Verdict, ...] = ("slower", "faster")
 LOOKED = "looked different, but "  # by earlier writers: begins the note of a case that was not confirmed
 
 
@@ -53,19 +54,12 @@ def title(duet: DuetRecord, records: Sequence[Record]) -> str:
             return f"Your change makes none of {cases} slower or faster than {of.base}"
         return f"{subject} none of {cases} is slower or faster{compared}"
     first = f"{names[moved[0]['case']['id']]} {times_words(moved[0]['against'])}"
-    numbers = Counter(record["against"]["verdict"] for record in moved)
+    numbers = [(verdict, sum(record["against"]["verdict"] == verdict for record in moved)) for verdict in MOVED]
+    (verdict, number), *others = [(verdict, number) for verdict, number in numbers if number]
+    are = "" if of.revision else "is " if number == 1 else "are "
+    what = " and ".join([f"{number} of {total} cases {are}{verdict}", *(f"{count} {word}" for word, count in others)])
     if of.revision:
-        what = " and ".join(
-            f"{numbers[verdict]} of {total} cases {verdict}" if index == 0 else f"{numbers[verdict]} {verdict}"
-            for index, verdict in enumerate(verdict for verdict in ("slower", "faster") if numbers[verdict])
-        )
         return f"Your change makes {what} than {of.base}: {first}"
-    what = " and ".join(
-        f"{numbers[verdict]} of {total} cases {'is' if numbers[verdict] == 1 else 'are'} {verdict}"
-        if index == 0
-        else f"{numbers[verdict]} {verdict}"
-        for index, verdict in enumerate(verdict for verdict in ("slower", "faster") if numbers[verdict])
-    )
     return f"{subject} {what}{compared}: {first}"
 
 
