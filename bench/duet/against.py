@@ -24,6 +24,8 @@ from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plan.options import NO_CASE, OptionError, Options
 from torchduet.bench.received.cleaned import cleaned_text
 from torchduet.bench.record.duets import gate
+from torchduet.bench.record.duets.sides import of_gate
+from torchduet.bench.record.duets.sides import sides as sides_of
 from torchduet.bench.record.duets.words import controls, factor_table, headline, memory_lines, stages
 from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.bench.record.words.counting import plural
@@ -219,15 +221,18 @@ def header(session: Session, asked: DuetOptions | None) -> list[str]:
     if not isinstance(duet, DuetMeasuring) or asked is None or session.settings.selecting_only:
         return []
     record = duet.sides()
+    of = sides_of(record)
+    alike = of.base_side["python"] == of.new_side["python"]
     lines = [] if asked.sides.revision is None else list(filter(None, [summary(asked.sides.revision)]))
-    for letter, files in zip("AB", duet.imported or (), strict=False):
-        modules = ", ".join(f"{name} from {file}" for name, file in files.items())
-        lines.append(f"{letter} imports {modules or 'nothing of the repository but the suite'}")
-    return [
-        f"torchduet: {letter} = {side['label']} ({side['python']}, Python {side['python_version']}, "
+    for name, files in zip(("the base", "yours"), duet.imported or (), strict=False):
+        modules = ", ".join(f"{module} from {file}" for module, file in files.items())
+        lines.append(f"{name} imports {modules or 'nothing of the repository but the suite'}")
+    described = [
+        f"torchduet: {role}: {side['label']} ({'' if alike else side['python'] + ', '}Python {side['python_version']}, "
         f"torch {side['torch']})"
-        for letter, side in (("A", record["base"]), ("B", record["against"]))
-    ] + [f"torchduet: {cleaned_text(line)}" for line in lines]
+        for role, side in (("base", of.base_side), ("new", of.new_side))
+    ]
+    return [*described, *(f"torchduet: {cleaned_text(line)}" for line in lines)]
 
 
 def closing(session: Session, asked: DuetOptions | None) -> Sequence[str]:
@@ -237,11 +242,11 @@ def closing(session: Session, asked: DuetOptions | None) -> Sequence[str]:
         return []
     record = duet.sides()
     found = exit_code(asked, session)
-    reason = [f"--fail-on: {found.reason}: exit code {found.code}"] if found.code else []
+    reason = [f"--fail-on: {of_gate(record, found.reason)}: exit code {found.code}"] if found.code else []
     return [
         headline(record, records),
-        *factor_table(records),
-        *memory_lines(records),
+        *factor_table(record, records),
+        *memory_lines(record, records),
         stages(record, records),
         *controls(records),
         *reason,

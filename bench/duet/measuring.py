@@ -209,7 +209,7 @@ class DuetMeasuring(Measuring):
             return failure.reason
         assert self._facts is not None
         label = to_record.labels(self.duet.sides, self._facts)[failure.side]
-        return f"on side {LETTERS[failure.side]} ({label}): {failure.reason}"
+        return f"on the side of {label}: {failure.reason}"
 
     def finish(self) -> None:
         """Time the last pilots, and end the interpreters; called once."""

@@ -8,6 +8,7 @@ from statistics import median
 from torchduet.bench.record.proportions import BOUNDS_CONFIDENCE, clopper_pearson
 from torchduet.bench.record.schema import DuetCheckRecord, RateRecord, SideRecord
 from torchduet.bench.record.statistics import half_width
+from torchduet.bench.record.words.counting import plural
 from torchduet.bench.selfcheck.finished_runs import FinishedRun, RunError
 
 DECIDES = ("python", "python_version", "torch", "cuda", "env", "settings", "rev")  # what makes two sides differ
@@ -58,5 +59,5 @@ def line(found: DuetCheckRecord) -> str:
     return (
         f"{alarms['count']} of {alarms['trials']} comparisons of an interpreter with itself called faster or slower at "
         f"±{found['threshold']:.0%} ({alarms['low']:.1%} to {alarms['high']:.1%} at {found['bounds_confidence']:.0%}); "
-        f"{found['confirmed']} looked different and were measured again"
+        f"{plural(found['confirmed'], 'case')} had enough pairs for a verdict"
     )

@@ -15,7 +15,6 @@ from torchduet.reports.read.pyproject import PyprojectError, nearest_pyproject, 
 from torchduet.reports.text.refusal import refuse, say
 
 if TYPE_CHECKING:
-    from torchduet.reports.html.helper_process import Helper
     from torchduet.reports.read.run_file import Run
     from torchduet.reports.text.output import OutputError
 
@@ -105,7 +104,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(options: argparse.Namespace) -> int:
     """Compare; returns the exit code."""
     from torchduet.reports.commands.matching import NoCommonMachine, matched
-    from torchduet.reports.html.helper_process import helper
     from torchduet.reports.read.run_file import RunFileError
     from torchduet.reports.text.output import OutputError, check_places
 
@@ -117,14 +115,13 @@ def run(options: argparse.Namespace) -> int:
         pyproject = nearest_pyproject(working_folder())
         threshold = DEFAULT if options.threshold is None else options.threshold
         thresholds = Thresholds(threshold, globs_of(pyproject) if pyproject else ())
-        with helper(sum(map(_size, paths)) if options.output else 0) as helper_process:
-            found, notes = matched(paths, options.machine)
-            runs = [replace(run, name=name) for run, name in zip(found, unique_names(paths), strict=True)]
-            for note in notes:
-                say(f"note: {note}")
-            if len(runs) == 1:
-                return _alone(options, runs[0])
-            return _compare(options, runs, thresholds, helper_process)
+        found, notes = matched(paths, options.machine)
+        runs = [replace(run, name=name) for run, name in zip(found, unique_names(paths), strict=True)]
+        for note in notes:
+            say(f"note: {note}")
+        if len(runs) == 1:
+            return _alone(options, runs[0])
+        return _compare(options, runs, thresholds)
     except (OutputError, RunFileError, PyprojectError, NothingToCompare, NoCommonMachine) as error:
         return refuse(error)
     finally:
@@ -133,6 +130,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _alone(options: argparse.Namespace, run: Run) -> int:
     """Show the two sides of a duet."""
+    from torchduet.bench.record.duets.sides import of_gate
     from torchduet.reports.commands import duet_alone, fail_on
     from torchduet.reports.text.output import attempt, write_stdout
 
@@ -156,7 +154,8 @@ def _alone(options: argparse.Namespace, run: Run) -> int:
         if options.markdown not in (None, "-"):
             unwritten.append(attempt(text, options.markdown))
     write_stdout(text if to_stdout else duet_alone.terminal(run, verbose=options.verbose) + "\n")
-    return _ended(*fail_on.of_duet(run.records, options.fail_on), unwritten)
+    code, reasons = fail_on.of_duet(run.records, options.fail_on)
+    return _ended(code, [of_gate(run.about["against"], reason) for reason in reasons], unwritten)
 
 
 def _ended(code: int, notes: Sequence[str], unwritten: Sequence[OutputError | None]) -> int:
@@ -167,7 +166,7 @@ def _ended(code: int, notes: Sequence[str], unwritten: Sequence[OutputError | No
     return refused[0] if refused else code
 
 
-def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thresholds, helper: Helper) -> int:
+def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thresholds) -> int:
     from torchduet.reports.commands import duet_alone, fail_on
     from torchduet.reports.compare.brief import markdown
     from torchduet.reports.compare.identity import sameness
@@ -194,7 +193,7 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
     if options.output is not None:
         from torchduet.reports.compare.page import render
 
-        unwritten.append(attempt(render(comparisons, thresholds.default, helper), options.output))
+        unwritten.append(attempt(render(comparisons, thresholds.default), options.output))
     if options.markdown not in (None, "-"):
         unwritten.append(attempt(markdown(comparisons), options.markdown))
     if options.format == "markdown" or options.markdown == "-":
@@ -202,14 +201,6 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
     else:
         write_stdout(terminal(comparisons, verbose=options.verbose) + "\n")
     return _ended(*fail_on.of_runs(comparisons, options.fail_on), unwritten)
-
-
-def _size(path: str) -> int:
-    """The size of a file in bytes; 0 if it cannot be read, which its reader reports."""
-    try:
-        return Path(path).stat().st_size
-    except (OSError, ValueError):
-        return 0
 
 
 def _grounds(text: str) -> tuple[str, ...]:

@@ -30,8 +30,8 @@ def _lines(run: Run, verbose: bool) -> Iterator[str]:
     if not measured:
         return
     yield ""
-    yield from factor_table(measured, len(measured)) if verbose else factor_table(measured)
+    yield from factor_table(duet, measured, len(measured)) if verbose else factor_table(duet, measured)
     yield ""
     yield stages(duet, measured)
-    yield from memory_lines(measured)
+    yield from memory_lines(duet, measured)
     yield from controls(measured)

@@ -78,13 +78,15 @@ def run(options: argparse.Namespace) -> int:
         return refuse(f"--machine {options.machine}: no run in {folder} is of this machine; choose one of {known}")
 
     try:
-        with helper(collection.runs.nbytes, "torchduet.reports.history.chart") as helper_process:
+        with helper(collection.runs.nbytes) as helper_process:
             from torchduet.reports.history.judge import judge
             from torchduet.reports.history.page import render
+            from torchduet.reports.history.run_reports import beside
             from torchduet.reports.history.text import terminal
 
             judged = [judge(history, options.threshold, helper_process) for history in selected]
-            write(render(collection, judged, options.threshold, helper_process), options.output)
+            reports = beside(folder, collection.runs["path"].to_pylist(), Path(options.output))
+            write(render(collection, judged, options.threshold, helper_process, reports), options.output)
     except OutputError as error:
         return refuse(error)
     print(terminal(collection, judged))

@@ -6,16 +6,17 @@ from collections.abc import Iterator, Sequence
 
 from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import Change, Comparison
-from torchduet.reports.compare.listed import moved
-from torchduet.reports.compare.matrix import cell_of, matrix, what_differs
+from torchduet.reports.compare.listed import moved, still
+from torchduet.reports.compare.matrix import cell_of, matrix, moved_anywhere, what_differs
 from torchduet.reports.compare.profiles import Explanation, on_gpus
 from torchduet.reports.compare.text import (
+    STILL_HEAD,
     expectation,
     guard,
     headline,
-    moved_anywhere,
     no_verdict,
     sensitivity,
+    still_row,
     table_of,
     tally,
     visits,
@@ -111,6 +112,8 @@ def _section(comparison: Comparison, most: int) -> Iterator[str]:
     yield from _table(
         ("Verdict", *head), [(change.verdict, *row) for change, row in zip(changes, rows, strict=True)], most
     )
+    rest = [change for group in still(comparison).values() for change in group]
+    yield from _table(("Verdict", *STILL_HEAD), [(change.verdict, *still_row(change)) for change in rest], most)
     unmatched = [(change.verdict, change.case["id"], change.why) for change in comparison.of("failed")]
     unmatched += [row for verdict in ("missing", "new") for row in _reasons(verdict, comparison.of(verdict))]
     yield from _table(("Verdict", "Case", "Why"), unmatched, most)

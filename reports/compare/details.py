@@ -16,8 +16,9 @@ import numpy as np
 from markupsafe import Markup
 
 from torchduet.bench.record.schema import QUIET, Record
-from torchduet.reports.compare import memory
+from torchduet.reports.compare import commands, memory
 from torchduet.reports.compare.comparison import Change, Comparison
+from torchduet.reports.compare.listed import ordered
 from torchduet.reports.compare.matrix import Line, matrix
 from torchduet.reports.compare.text import noise_and_marks
 from torchduet.reports.compare.verdicts import Finding
@@ -104,6 +105,7 @@ def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
         "runs": runs,
         "lines": lines,
         "memory": any_memory(comparisons),
+        "command": commands.measured(comparisons[0].base),
     }
 
 
@@ -116,11 +118,6 @@ def _line(line: Line, numbers: Mapping[str, int], texts: _Texts) -> list[Any]:
     """A line of the matrix: the case, the run to open it in, and every run's verdict (-1: none)."""
     verdicts = [texts[change.verdict] if change else -1 for change in line.changes]
     return [numbers[line.case["id"]], line.most_urgent, *verdicts]
-
-
-def ordered(comparison: Comparison) -> list[Change]:
-    """The cases that both runs measured: slower, faster, unclear, same; of each, the largest shift first."""
-    return [change for verdict in ("slower", "faster", "unclear", "same") for change in comparison.of(verdict)]
 
 
 def last_cell(change: Change) -> str:

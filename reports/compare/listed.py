@@ -27,6 +27,16 @@ def moved(comparison: Comparison) -> dict[str, list[Change]]:
     return {name: group for name, group in groups.items() if group}
 
 
+def still(comparison: Comparison) -> dict[str, list[Change]]:
+    """The cases that nothing shows to have changed, unclear first; a verdict without a case is left out."""
+    listed = {change.case["id"] for group in moved(comparison).values() for change in group}
+    groups = {
+        verdict: [change for change in comparison.of(verdict) if change.case["id"] not in listed]
+        for verdict in ("unclear", "same")
+    }
+    return {verdict: group for verdict, group in groups.items() if group}
+
+
 def speedups_moved(comparison: Comparison) -> list[Change]:
     """Cases whose speed-up is shown to have changed though their time is not."""
     return [
@@ -39,3 +49,8 @@ def speedups_moved(comparison: Comparison) -> list[Change]:
 def title_of(group: str) -> str:
     """The heading over the cases of a group or a verdict."""
     return TITLES.get(group, group.capitalize())
+
+
+def ordered(comparison: Comparison) -> list[Change]:
+    """The cases that both runs measured: slower, faster, unclear, same; of each, the largest shift first."""
+    return [change for verdict in ("slower", "faster", "unclear", "same") for change in comparison.of(verdict)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torchduet.bench.record.machines.facts import MACHINE, SELECTION, SOFTWARE
 from torchduet.bench.record.schema import CaseRecord
+from torchduet.bench.record.words.counting import plural
 from torchduet.reports.compare.comparison import VERDICTS, Change, Comparison
 from torchduet.reports.text import units
 
@@ -92,3 +93,13 @@ def _urgency(change: Change | None) -> tuple[int, float]:
     if change is None:
         return len(URGENCY), 0.0
     return URGENCY.index(change.verdict), -abs(math.log(change.time.ratio)) if change.time else 0.0
+
+
+def moved_anywhere(moved: Sequence[Line], lines: Sequence[Line]) -> str:
+    """``3 of 61 cases are slower or faster in at least one``."""
+    cases = plural(len(lines), "case")
+    if not moved and not any(verdict == "same" for line in lines for verdict in line.verdicts):
+        return f"these runs can give no verdict on any of {cases}"
+    if not moved:
+        return f"none of {cases} is slower or faster in any"
+    return f"{len(moved)} of {cases} {'is' if len(moved) == 1 else 'are'} slower or faster in at least one"

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
-
 from torchduet.bench.record.statistics import CONFIDENCE
-from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
+from torchduet.bench.record.words.case_names import short_names
+from torchduet.reports.charts.changes_chart import ChangeRow, ChangesChart, changes_chart
+from torchduet.reports.charts.model import MAX_ROWS
 from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import VERDICTS, Change, Comparison
-from torchduet.reports.compare.details import any_memory, embedded, last_cell, numbered, ordered, width
-from torchduet.reports.compare.listed import moved, title_of
-from torchduet.reports.compare.matrix import SYMBOLS, matrix, what_differs
+from torchduet.reports.compare.details import any_memory, embedded, last_cell, numbered, width
+from torchduet.reports.compare.listed import moved, ordered, title_of
+from torchduet.reports.compare.matrix import SYMBOLS, matrix, moved_anywhere, what_differs
 from torchduet.reports.compare.profiles import explanations
+from torchduet.reports.compare.reasons import in_words
 from torchduet.reports.compare.settings import common_facts
 from torchduet.reports.compare.text import (
     expectation,
     guard,
     headline,
+    marks_of,
     no_verdict,
     noise_and_marks,
     sensitivity,
@@ -29,7 +30,6 @@ from torchduet.reports.compare.text import (
     why_unclear,
 )
 from torchduet.reports.html.environment import date, environment, fixed
-from torchduet.reports.html.helper_process import Helper, both_forests
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import FILTERS, filter_values
 
@@ -40,17 +40,18 @@ MAX_GAPS = 200
 FEW_DRAWN, MANY_DRAWN = 16, 24  # rows of a chart that cannot hold all cases: at least and at most
 TONES = {"slower": "no", "faster": "yes"}
 
+SCRIPTS = ("elements.js", "compare.js", "case.js", "marks.js", "zoom.js", "report.js")
 
-def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper | None = None) -> str:
+
+def render(comparisons: Sequence[Comparison], threshold: float) -> str:
     """The page on all comparisons with one base, as HTML.
 
     Args:
         threshold: the default threshold of cases.
-        helper: draws the charts (default: this process).
     """
-    second = helper or Helper()
-    charts = [_chart(comparison, threshold, f"run-{index + 1}", second) for index, comparison in enumerate(comparisons)]
-    data = embedded(comparisons)  # computed while another process, if there is one, draws the charts
+    numbers = numbered(comparisons)
+    charts = [_chart(comparison, threshold, index, numbers) for index, comparison in enumerate(comparisons)]
+    data = embedded(comparisons)
     base = comparisons[0].base
     lines = [line for line in matrix(comparisons) if line.measured] if len(comparisons) > 1 else []
     rows = len(lines) + sum(comparison.judged for comparison in comparisons)
@@ -68,18 +69,26 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
     facts = common_facts(base)
     return templates.get_template("compare.html.j2").render(
         base=base,
-        title=headline(comparisons[0]) if len(comparisons) == 1 else f"{len(comparisons)} runs against {base.name}",
-        **fixed("elements.js", "compare.js", "case.js", "report.js"),
+        title=_title(comparisons),
+        **fixed(
+            "elements.js",
+            "compare.js",
+            "case.js",
+            "marks.js",
+            "zoom.js",
+            "report.js",
+            styles=("run.css", "changes.css"),
+        ),
         started=date(base.about["started"]),
         machine=" · ".join(f"PyTorch {value}" if name == "PyTorch" else value for name, value in facts.items()),
         entries=[
-            _entry(comparison, index, chart() if chart else None, window)
+            _entry(comparison, index, chart, window)
             for index, (comparison, chart) in enumerate(zip(comparisons, charts, strict=True))
         ],
         lines=lines[:window] if window else lines,
         number_of_lines=len(lines),
         window=window,
-        numbers=numbered(comparisons),
+        numbers=numbers,
         data=data,
         most_listed=MAX_LISTED,
         most_gaps=MAX_GAPS,
@@ -90,28 +99,36 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
     )
 
 
-def _entry(comparison: Comparison, index: int, chart: Chart | None, window: int) -> dict[str, Any]:
+def _title(comparisons: Sequence[Comparison]) -> str:
+    """The answer; of several runs, in how many cases any of them differs from the base."""
+    if len(comparisons) == 1:
+        return headline(comparisons[0])
+    lines = matrix(comparisons)
+    moved_lines = [line for line in lines if line.moved]
+    return f"{len(comparisons)} runs against {comparisons[0].base.name}: {moved_anywhere(moved_lines, lines)}"
+
+
+def _entry(comparison: Comparison, index: int, chart: ChangesChart | None, window: int) -> dict[str, Any]:
     counts = Counter(change.verdict for change in comparison.changes)
     return {
         "comparison": comparison,
         "anchor": f"run-{index + 1}",
         "tone": _tone(comparison, counts),
         "started": date(comparison.new.about["started"]),
-        "slower": counts["slower"],
         "counts": [(verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict]],
         "headline": headline(comparison),
         "common": common_words.sentence(comparison),
-        "factor": units.ratio(math.exp(-comparison.common.shift)) if comparison.common else "",
-        "unclear": no_verdict(comparison) or _unclear(comparison),
+        "blind": no_verdict(comparison),
+        "unclear": "" if comparison.blind else _unclear(comparison),
         "noise": " ".join(quietness.of_runs(comparison)),
         "visits": visits(comparison),
         "guard": guard(comparison),
         "expectation": expectation(comparison),
         "memory": memory.sentence(comparison),
         "moved": [(title_of(group), rows, _memory_column(group, rows)) for group, rows in moved(comparison).items()],
+        "memory_alone": "memory alone" in moved(comparison),
         "explanations": explanations(comparison),
         "chart": chart,
-        "drawn": len(_drawn(comparison)),
         "rows": ordered(comparison)[: window or None],
         "differs": what_differs(comparison),
         "gaps": [
@@ -148,31 +165,28 @@ def _drawn(comparison: Comparison) -> list[Change]:
     return changes[: MAX_ROWS if len(changes) <= MAX_ROWS else min(max(changed, FEW_DRAWN), MANY_DRAWN)]
 
 
-def _chart(comparison: Comparison, threshold: float, prefix: str, helper: Helper) -> Callable[[], Chart] | None:
-    """A function that gives the forest plot of a comparison; None without a case."""
-    bars = [
-        Bar(change.verdict, change.case["id"], change.time.ratio, change.time.low, change.time.high, change.verdict)
-        for change in _drawn(comparison)
-        if change.time
-    ]
-    if not bars:
-        return None
-    forests = helper.begin(both_forests, bars, threshold, prefix)
-
-    def chart() -> Chart:
-        least, most = (pick(bars, key=lambda bar: bar.ratio) for pick in (min, max))
-        hidden = comparison.judged - len(bars)
-        wide, narrow = forests()
-        return Chart(
-            svg=Markup(wide),
-            narrow=Markup(narrow),
-            title=f"Base over new, {comparison.new.name}",
-            alternative=f"Forest plot of {len(bars)} case{'s' * (len(bars) != 1)}, "
-            f"from {units.ratio(least.ratio)} ({least.label}) to {units.ratio(most.ratio)} ({most.label}).",
-            note=f"{hidden} more case{'s are' if hidden != 1 else ' is'} in the table." if hidden else "",
+def _chart(comparison: Comparison, threshold: float, index: int, numbers: Mapping[str, int]) -> ChangesChart | None:
+    """The chart of a comparison; None without a case."""
+    drawn = _drawn(comparison)
+    names = short_names([change.case["id"] for change in comparison.changes if change.time])
+    rows = [
+        ChangeRow(
+            names[change.case["id"]],
+            change.case["id"],
+            units.seconds(change.base["timing"]["seconds"]),
+            units.seconds(change.new["timing"]["seconds"]),
+            change.time.ratio,
+            change.time.low,
+            change.time.high,
+            change.verdict,
+            in_words(change),
+            opens=f"{index}:{numbers[change.case['id']]}",
+            marks=marks_of(change),
         )
-
-    return chart
+        for change in drawn
+        if change.time and change.base and change.new
+    ]
+    return changes_chart(rows, threshold) if rows else None
 
 
 def _choices(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:

@@ -6,44 +6,61 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from torchduet.bench.record.marks import short_marks
+from torchduet.bench.record.words.case_names import short_names
+from torchduet.bench.record.words.counting import plural
 from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import BLIND, JUDGED, VERDICTS, Change, Comparison
-from torchduet.reports.compare.listed import moved, title_of
-from torchduet.reports.compare.matrix import Line, cell_of, matrix, what_differs
+from torchduet.reports.compare.listed import moved, still, title_of
+from torchduet.reports.compare.matrix import cell_of, matrix, moved_anywhere, what_differs
+from torchduet.reports.compare.reasons import in_words, ratio_of, speedup_of, times_words
 from torchduet.reports.compare.unmatched import by_reason
-from torchduet.reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
+from torchduet.reports.compare.verdicts import CAUSES, FAMILY_WISE
 from torchduet.reports.read.pytest_benchmark_cautions import PYTEST_BENCHMARK_GUARD
 from torchduet.reports.text import units
+from torchduet.reports.text.aligned import aligned
 from torchduet.reports.text.escaping import plain, short
 
 HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Noise")
 MEMORY = "Memory"  # the column before the last, in tables of which a case has changed its peak memory
+STILL_HEAD = ("Case", "Base", "New", "Base / new", "In words")
 MAX_REASONS = 5
+MAX_STILL = 12  # cases that are not shown to have changed, of either verdict
 
 
 def headline(comparison: Comparison) -> str:
-    """The answer in one sentence: ``2 of 61 cases are slower, 1 faster``; a factor common to all cases comes first.
+    """The answer in one sentence, with the case and its factor; a factor common to all cases comes first.
 
-    Cases that need more memory come last.
+    ``layers.net takes 1.80 times as long, 4 cases unchanged``;
+    ``2 of 61 cases are slower, 1 faster: layers.net takes 1.80 times as long``. Cases that need more memory come last.
     """
     if not comparison.judged:
         return "No case was measured in both runs"
     parts = [common_words.short_words(comparison.common)] if comparison.common else []
     words = "; ".join(filter(None, (*parts, _cases_moved(comparison), memory.need_more(comparison))))
-    return f"{words[0].upper()}{words[1:]}"
+    return f"{words[0].upper()}{words[1:]}" if parts else words
 
 
 def _cases_moved(comparison: Comparison) -> str:
-    cases = f"{comparison.judged} case{'s' * (comparison.judged != 1)}"
-    slower, faster, unclear = (len(comparison.of(verdict)) for verdict in ("slower", "faster", "unclear"))
+    total = comparison.judged
+    slower, faster, same, unclear = (len(comparison.of(verdict)) for verdict in ("slower", "faster", "same", "unclear"))
     if comparison.blind:
-        return f"none of {cases} has a verdict" if comparison.judged > 1 else "the only case has no verdict"
-    if not slower and not faster:
-        rest = f", {unclear} {_are(unclear)} unclear" if unclear else ""
-        return f"0 of {cases} {_are(comparison.judged)} shown to be slower or faster{rest}"
-    if not slower:
-        return f"{faster} of {cases} {_are(faster)} faster, none slower"
-    return f"{slower} of {cases} {_are(slower)} slower, {faster or 'none'} faster"
+        return "this pair of runs can give no verdict" if comparison.common else "This pair of runs can give no verdict"
+    first = next(iter((*comparison.of("slower"), *comparison.of("faster"))), None)
+    if first is None:
+        if same == total:
+            return "The only case is unchanged" if total == 1 else f"All {plural(total, 'case')} are unchanged"
+        if unclear == total:
+            return f"No change is shown, {'the only case is' if total == 1 else f'all {total:,} cases are'} unclear"
+        return f"No change is shown in {plural(total, 'case')}: {same:,} unchanged, {unclear:,} unclear"
+    assert first.time is not None
+    names = short_names([change.case["id"] for change in comparison.changes if change.time])
+    what = f"{names[first.case['id']]} {times_words(first.time)}"
+    if slower + faster > 1:
+        counts = f"{slower:,} of {plural(total, 'case')} {_are(slower)} slower" if slower else ""
+        others = f"{faster:,} faster" if slower else f"{faster:,} of {plural(total, 'case')} are faster, none slower"
+        return f"{', '.join(filter(None, (counts, others if faster or not slower else 'none faster')))}: {what}"
+    rest = [f"{plural(same, 'case')} unchanged" if same else "", f"{unclear:,} unclear" if unclear else ""]
+    return ", ".join(filter(None, (what, *rest)))
 
 
 def _are(number: int) -> str:
@@ -73,12 +90,12 @@ def no_verdict(comparison: Comparison) -> str:
     """Why no case can have a verdict, and what may give some; empty where any can."""
     if not comparison.blind:
         return ""
-    reasons = f"No verdict is possible: {'; '.join(why_unclear(comparison))}."
+    reasons = f"This pair of runs can give no verdict: {'; '.join(why_unclear(comparison))}."
     if comparison.common:
         return reasons
     return (
-        f"{reasons} No case would be called slower if it took {BLIND} times as long. A quieter machine or a longer "
-        "--budget for both runs may give verdicts; a duet (--against) compares in alternation."
+        f"{reasons} No case would be called slower if it took {BLIND} times as long. Use a duet (torchduet against), "
+        "which compares in alternation, or a quieter machine and a longer --budget for both runs."
     )
 
 
@@ -152,27 +169,8 @@ def _side_by_side(comparisons: Sequence[Comparison]) -> Iterator[str]:
     if shown:
         head = ("Case", *(comparison.new.name for comparison in comparisons))
         rows = [tuple(map(plain, (line.case["id"], *map(cell_of, line.changes)))) for line in shown]
-        yield from _aligned(tuple(map(plain, head)), rows)
+        yield from aligned(tuple(map(plain, head)), rows)
         yield ""
-
-
-def moved_anywhere(moved: Sequence[Line], lines: Sequence[Line]) -> str:
-    """``3 of 61 cases are slower or faster in at least one``."""
-    cases = f"{len(lines)} case{'s' * (len(lines) != 1)}"
-    if not moved:
-        return f"none of {cases} is slower or faster in any"
-    return f"{len(moved)} of {cases} {_are(len(moved))} slower or faster in at least one"
-
-
-def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> Iterator[str]:
-    """Rows under their head, aligned to the right but for the columns with the indices ``left``."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
-        cells = [
-            text.ljust(width) if index in left else text.rjust(width)
-            for index, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(["", *cells]).rstrip()
 
 
 def _terminal(comparison: Comparison, *, verbose: bool) -> Iterator[str]:
@@ -197,6 +195,8 @@ def _terminal(comparison: Comparison, *, verbose: bool) -> Iterator[str]:
         yield from _section("failed", failed)
     for group, changes in groups.items():
         yield from _section(group, changes)
+    for verdict, changes in still(comparison).items():
+        yield from _still(verdict, changes, len(changes) if verbose else MAX_STILL)
     for verdict in ("missing", "new"):
         if changes := comparison.of(verdict):
             yield from _section(verdict, changes) if verbose else _by_reason(verdict, changes)
@@ -222,8 +222,23 @@ def _section(verdict: str, changes: Sequence[Change]) -> Iterator[str]:
             yield plain(f"  {short(change.case['id'])}: {change.why}")
     else:
         head, rows = table_of(changes)
-        yield from _aligned(head, [tuple(map(plain, row)) for row in rows], (0, len(head) - 1))
+        yield from aligned(head, [tuple(map(plain, row)) for row in rows], (0, len(head) - 1))
     yield ""
+
+
+def _still(verdict: str, changes: Sequence[Change], most: int) -> Iterator[str]:
+    """The cases that are not shown to have changed: times, ratio, and of the unclear ones why and what to do."""
+    yield f"{title_of(verdict)} ({len(changes)})"
+    yield from aligned(STILL_HEAD, [tuple(map(plain, still_row(change))) for change in changes[:most]], (0, 4))
+    if len(changes) > most:
+        yield f"  and {len(changes) - most:,} more (--verbose lists them)"
+    yield ""
+
+
+def still_row(change: Change) -> tuple[str, ...]:
+    """The cells of a case that is not shown to have changed, in the order of ``STILL_HEAD``."""
+    case, base, new, ratio, *_ = _row_of(change)
+    return case, base, new, ratio, in_words(change)
 
 
 def _by_reason(verdict: str, changes: Sequence[Change]) -> Iterator[str]:
@@ -273,16 +288,3 @@ def marks_of(change: Change) -> str:
     if base == new or not change.base or not change.new:
         return new or base
     return f"base {base or 'unmarked'}, new {new or 'unmarked'}"
-
-
-def ratio_of(finding: Finding | None) -> str:
-    """``0.88× (0.84 to 0.91)``."""
-    if finding is None:
-        return ""
-    interval = units.ratio_interval(finding.low, finding.high)
-    return f"{units.ratio(finding.ratio)} ({interval})" if interval else units.ratio(finding.ratio)
-
-
-def speedup_of(finding: Finding | None) -> str:
-    """``0.89× slower``."""
-    return f"{units.ratio(finding.ratio)} {finding.verdict}" if finding else ""

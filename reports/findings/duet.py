@@ -1,18 +1,18 @@
-"""Answers for the page whether B is faster than A, from a run of two sides."""
+"""The answer of a duet for the page: what is slower or faster on the new side, case by case."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
-
-from torchduet.bench.record.duets.gate import judged, memory_of
-from torchduet.bench.record.duets.knob import knob
-from torchduet.bench.record.duets.words import controls, headline, memory_lines, ordered, stages
-from torchduet.bench.record.schema import DuetRecord, Record, SideRecord
-from torchduet.reports.charts.forest import forest
-from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
+from torchduet.bench.record.duets.gate import memory_of
+from torchduet.bench.record.duets.sides import from_new, sides
+from torchduet.bench.record.duets.words import controls, headline, memory_lines, ordered, stages, times_words
+from torchduet.bench.record.marks import short_marks
+from torchduet.bench.record.schema import AgainstRecord, Record, SideRecord
+from torchduet.bench.record.words.case_names import short_names
+from torchduet.reports.charts.changes_chart import ChangeRow, ChangesChart, changes_chart
+from torchduet.reports.charts.model import MAX_ROWS
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.tables.visits import priors_of
@@ -24,33 +24,31 @@ def section(run: Run) -> dict[str, Any] | None:
     duet = run.about.get("against")
     if duet is None:
         return None
+    of = sides(duet)
     anchors = {record["case"]["id"]: anchor(index) for index, record in enumerate(run.records)}
-    rows = ordered(run.records)
-    name = knob(duet)
-    new = "it" if of_revision(duet) else "B"
+    rows = ordered(from_new(duet, run.records))
+    paths = of.base_side["python"] != of.new_side["python"]
     return {
         "headline": headline(duet, run.records),
         "stages": stages(duet, run.records),
         "spread": spread(run),
         "staged": any("pair_ratios" not in record["against"] for record in rows),
-        "sides": [("A", duet["base"], facts(duet["base"])), ("B", duet["against"], facts(duet["against"]))],
+        "names": of,
+        "sides": [
+            ("base", of.base_side["label"], facts(of.base_side, path=paths)),
+            ("new", of.new_side["label"], facts(of.new_side, path=paths)),
+        ],
         "rows": [(anchors[record["case"]["id"]], record, record["against"]) for record in rows],
-        "chart": chart(rows, duet["threshold"]) if rows else None,
-        "standing": knob_standing(judged(rows) or rows) if name else standing(judged(rows) or rows, new),
-        "question": question(duet, name),
-        "knob": name,
+        "chart": chart(rows, duet["threshold"], anchors) if rows else None,
+        "drawn": min(len(rows), MAX_ROWS),
         "memory": memory(rows),
-        "controls": [*memory_lines(rows), *controls(rows)],
+        "controls": [*memory_lines(duet, run.records), *controls(rows)],
+        "times_of": f"the side with {of.knob}" if of.knob else of.base,
         "tally": {
             verdict: sum(record["against"]["verdict"] == verdict for record in rows)
             for verdict in ("slower", "faster", "same", "unclear")
         },
     }
-
-
-def of_revision(duet: DuetRecord) -> bool:
-    """Whether the files as they are are held against a git revision."""
-    return duet["base"].get("rev") is not None and duet["against"].get("rev") is None
 
 
 def memory(records: Sequence[Record]) -> dict[str, str]:
@@ -77,65 +75,43 @@ def spread(run: Run) -> str:
     )
 
 
-def chart(records: Sequence[Record], threshold: float) -> Chart:
-    """B's speed-up over A, a row per case; only the first rows if there are too many."""
-    drawn = sorted(records[:MAX_ROWS], key=lambda record: record["case"]["suite"])
-    bars = [
-        Bar(
-            record["case"]["suite"],
-            record["case"]["id"].removeprefix(f"{record['case']['suite']}."),
-            record["against"]["ratio"],
-            record["against"]["low"],
-            record["against"]["high"],
-            record["against"]["verdict"],
+def chart(records: Sequence[Record], threshold: float, anchors: Mapping[str, str]) -> ChangesChart:
+    """Both sides' times and base time over new time, a row per case; only the first rows if there are too many."""
+    names = short_names([record["case"]["id"] for record in records])
+    rows = [
+        ChangeRow(
+            names[record["case"]["id"]],
+            record["case"]["id"],
+            units.seconds(against["base_seconds"]),
+            units.seconds(against["seconds"]),
+            against["ratio"],
+            against["low"],
+            against["high"],
+            against["verdict"],
+            in_words(against),
+            anchor=anchors[record["case"]["id"]],
+            marks=short_marks(record),
         )
-        for record in drawn
+        for record in records[:MAX_ROWS]
+        for against in (record["against"],)
     ]
-    ratios = sorted(record["against"]["ratio"] for record in records)
-    rest = len(records) - len(drawn)
-    return Chart(
-        svg=Markup(forest(bars, threshold, "duet")),
-        narrow=Markup(forest(bars, threshold, "duet-n", narrow=True)),
-        title="B’s speed-up over A",
-        alternative=f"Forest plot of {units.plural(len(bars), 'speed-up')} of B over A, "
-        f"from {units.ratio(ratios[0])} to {units.ratio(ratios[-1])}.",
-        note=f"{rest} more, the least conclusive, {'is' if rest == 1 else 'are'} in the table below." if rest else "",
-    )
+    return changes_chart(rows, threshold)
 
 
-def standing(records: Sequence[Record], new: str) -> tuple[str, str]:
-    """The tone and the words of the answer.
-
-    Args:
-        new: side B, in a word.
-    """
-    verdicts = {record["against"]["verdict"] for record in records}
-    if {"slower", "faster"} <= verdicts:
-        return "depends", "It depends"
-    if "slower" in verdicts:
-        return "no", f"{new[0].upper()}{new[1:]} is slower"
-    if "faster" in verdicts:
-        return "yes", f"{new[0].upper()}{new[1:]} is faster"
-    return ("same", "No difference") if verdicts == {"same"} else ("unclear", "No difference found")
+def in_words(against: AgainstRecord) -> str:
+    """``takes 1.08 times as long``; of an unclear case why, and what to do."""
+    if against["verdict"] in ("slower", "faster"):
+        return times_words(against)
+    if against["verdict"] == "same":
+        return f"unchanged within ±{units.percent(against['threshold'])}"
+    if against["low"] is None or against["stage"] == "screened":
+        return "too few pairs: longer --budget"
+    return "varies too much: longer --budget"
 
 
-def knob_standing(records: Sequence[Record]) -> tuple[str, str]:
-    """The same for side A, which alone has a variable or a setting: where B is slower, that is worth it."""
-    tone, _ = standing(records, "B")
-    answers = {"no": ("yes", "Worth it"), "yes": ("no", "Not worth it: slower"), "same": ("same", "No difference")}
-    return answers.get(tone, standing(records, "B"))
-
-
-def question(duet: DuetRecord, name: str) -> str:
-    """The question that the page answers first."""
-    if of_revision(duet):
-        return "Is your change slower?"
-    return f"Is it faster with {name}?" if name else "Is B faster than A?"
-
-
-def facts(side: SideRecord) -> str:
-    """A side in one line."""
-    parts = [f"torch {side['torch']}", f"Python {side['python_version']}", side["python"]]
+def facts(side: SideRecord, *, path: bool = True) -> str:
+    """A side in one line; ``path``: with that of its interpreter."""
+    parts = [f"torch {side['torch']}", f"Python {side['python_version']}", *([side["python"]] if path else [])]
     parts += [f"{name}={value}" for name, value in {**side["env"], **side.get("settings", {})}.items()]
     if side["rev"]:
         parts.append(f"files as of {side['rev']}")

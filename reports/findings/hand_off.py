@@ -119,7 +119,7 @@ def _hand_off(
         notes.append("Use the folder in which the run was started: the suite’s path is relative to it.")
     if of is not None:
         letter, side, alike = of
-        words = f"{letter}: {side['label']}"
+        words = side["label"]
         seconds = record["against"]["seconds"] if letter == "B" and "against" in record else call.seconds
         variables = {**environment, **side["env"]}
         call = replace(

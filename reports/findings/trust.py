@@ -120,12 +120,16 @@ def _of_duets(run: Run) -> Trust:
     rows = [
         _row(check["false_alarms"], f"an interpreter against itself called faster or slower (threshold ±{threshold})"),
         *(
-            _row(rate, f"slow-down of B by {units.percent(rate['slowdown'] - 1)} called slower")
+            _row(rate, f"slow-down of one side by {units.percent(rate['slowdown'] - 1)} called slower")
             for rate in check.get("found", [])
             if rate["trials"]
         ),
     ]
-    return Trust(_sentences_of_duets(check), rows=rows, source=EARLIER.format(f"`{MEASURE_DUET}`"))
+    sentences = _sentences_of_duets(check)
+    if check["threshold"] != run.about["against"]["threshold"]:
+        own = units.percent(run.about["against"]["threshold"])
+        sentences.append(f"This duet has another threshold, ±{own}, for which these rates do not hold.")
+    return Trust(sentences, rows=rows, source=EARLIER.format(f"`{MEASURE_DUET}`"))
 
 
 def _sentences_of_duets(check: DuetCheckRecord) -> list[str]:
@@ -133,8 +137,8 @@ def _sentences_of_duets(check: DuetCheckRecord) -> list[str]:
     if check["half_width"] is not None:
         sentences.append(
             f"Half an interval was ±{units.percent(check['half_width'])} in the median, in a duet of "
-            f"{units.duration(check['seconds'])}; {check['confirmed']} that looked different "
-            f"{'was' if check['confirmed'] == 1 else 'were'} measured again."
+            f"{units.duration(check['seconds'])}, in which {units.plural(check['confirmed'], 'case')} had enough pairs "
+            "for a verdict."
         )
     return sentences
 

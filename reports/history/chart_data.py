@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from torchduet.reports.history.judge import Line
+from torchduet.reports.history.judged import Line
 from torchduet.reports.history.series import History, Numbers, pilots_together
 
 

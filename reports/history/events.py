@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torchduet.reports.history.judge import Change
+from torchduet.reports.history.judged import Change
 
 
 @dataclass(frozen=True)

@@ -4,95 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from torchduet.bench.record.devices import device_of_pilot, numbered
 from torchduet.bench.record.statistics import Interval
+from torchduet.bench.record.words.counting import plural
 from torchduet.reports.compare.verdicts import percent
 from torchduet.reports.history import changes
 from torchduet.reports.history.changes import AFTER, MIN_RUNS, NEAR, Noise, Step
-from torchduet.reports.history.creep import Creep, creep
+from torchduet.reports.history.creep import creep
+from torchduet.reports.history.judged import SPEEDUP, TIME, Change, Judged, Line
 from torchduet.reports.history.series import CaseName, History, Numbers, common_movement, pilots_together
+from torchduet.reports.history.suspicion import MIN_SUSPECTED, Others, others_of, strays, suspected
 from torchduet.reports.html.helper_process import Helper
 
 Places = NDArray[np.intp]
-VERDICTS = ("slower", "faster", "same", "unclear")
 STRAYING = 4.0  # deviations from the level at which the latest run is reported
-TIME, SPEEDUP = "time", "speed-up"
-
-
-@dataclass(frozen=True)
-class Change:
-    """One step of one series.
-
-    Attributes:
-        what: ``TIME`` or ``SPEEDUP``.
-        before: index of the last run before it.
-        after: index of the first run after it.
-        height: log(after / before) with its 99 % interval; infinite with too few runs.
-        reach: how many runs of the series earlier or later it may lie (95 %).
-        runs: number of runs at the new level.
-        pilots: change of the pilots beside its family over the same runs, kind → log(after / before).
-        verdict: slower, faster; "machine" where the pilots may explain it.
-    """
-
-    case: CaseName
-    what: str
-    before: int
-    after: int
-    height: Interval
-    reach: int
-    runs: int
-    pilots: Mapping[str, float]
-    verdict: str
-
-
-@dataclass(frozen=True)
-class Line:
-    """One judged series.
-
-    Attributes:
-        logs: the judged values by run; NaN where the case was not measured or the machine's movement is not known.
-        noise: None with too few runs.
-        level: log of the median of the runs since the last change, at most 30; NaN without any.
-        creep: slope of the series since its last change, where it is significant.
-        why: a remark on its verdict, such as why it is unclear.
-    """
-
-    logs: Numbers
-    noise: Noise | None
-    changes: tuple[Change, ...]
-    level: float
-    creep: Creep | None
-    verdict: str
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The judged history of one machine.
-
-    Attributes:
-        times: one per case, in the order of ``history.cases``; likewise ``speedups``, None for cases without one.
-        removed: the movement common to all other families, subtracted from the logs of times, ``[case, run]``.
-        common: device → the movement common to all families on it, judged as a series of its own.
-        guarded: whether the machine's movement is known for all cases, from pilots or enough other families.
-    """
-
-    history: History
-    times: tuple[Line, ...]
-    speedups: tuple[Line | None, ...]
-    removed: Numbers
-    common: Mapping[str, Line]
-    guarded: bool
-
-    def changes(self) -> list[Change]:
-        """All changes of times and speed-ups that the machine does not explain."""
-        lines = [line for line in (*self.times, *self.speedups) if line]
-        return [change for line in lines for change in line.changes if change.verdict != "machine"]
+ENDS = 2 * 2.576  # standard errors between the ends of a 99 % interval
 
 
 def judge(history: History, threshold: float, helper: Helper | None = None) -> Judged:
@@ -114,7 +45,8 @@ def judge(history: History, threshold: float, helper: Helper | None = None) -> J
         bool(np.any(of_others[index])) or bool(_pilots_of(history, case)) for index, case in enumerate(history.cases)
     ]
     judge_of = _Judge(history, math.log1p(threshold))
-    times = judge_of.lines(TIME, list(logs - of_others), raw=list(logs), guarded=guarded)
+    within = np.log(history.high / history.low) / ENDS
+    times = judge_of.lines(TIME, list(logs - of_others), within, raw=list(logs), guarded=guarded)
     a_case_of = {case.device: index for index, case in enumerate(history.cases)}
     common = {device: judge_of.common(device, of_all[index]) for device, index in a_case_of.items()}
     return Judged(history, tuple(line for line in times if line), speedups(), of_others, common, all(guarded))
@@ -123,7 +55,17 @@ def judge(history: History, threshold: float, helper: Helper | None = None) -> J
 def judge_speedups(history: History, threshold: float) -> tuple[Line | None, ...]:
     """A line per case; None for those without a speed-up."""
     ratios = [row if np.isfinite(row).any() else None for row in np.log(history.speedup)]
-    return tuple(_Judge(history, math.log1p(threshold)).lines(SPEEDUP, ratios))
+    within = np.log(history.speedup_high / history.speedup_low) / ENDS
+    return tuple(_Judge(history, math.log1p(threshold)).lines(SPEEDUP, ratios, within))
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """What a suspicion needs beside a series: the others, how many there are, and its runs' own standard error."""
+
+    others: Others
+    asked: int
+    within: float
 
 
 class _Judge:
@@ -136,16 +78,27 @@ class _Judge:
         self,
         what: str,
         series: Sequence[Numbers | None],
+        within: Numbers,
         raw: Sequence[Numbers] | None = None,
         guarded: Sequence[bool] | None = None,
     ) -> list[Line | None]:
-        """Every series judged; the noise of each is shrunk towards the common one."""
+        """Every series judged; the noise of each is shrunk towards the common one.
+
+        Args:
+            within: standard errors of the values by their runs alone, ``[case, run]``.
+        """
         measured = [np.flatnonzero(np.isfinite(logs)) if logs is not None else None for logs in series]
         noises = [
             changes.noise_of(logs[at]) if logs is not None and at is not None and len(at) >= MIN_RUNS else None
             for logs, at in zip(series, measured, strict=True)
         ]
         common = changes.pooled(known) if (known := [noise for noise in noises if noise]) else None
+        finite = [
+            logs[at] if logs is not None and at is not None else np.empty(0)
+            for logs, at in zip(series, measured, strict=True)
+        ]
+        others = others_of(finite)
+        asked = sum(len(values) >= MIN_SUSPECTED for values in finite)
         return [
             None
             if logs is None or at is None
@@ -156,6 +109,7 @@ class _Judge:
                 changes.shrunk(noise, len(at), common) if noise and common else None,
                 raw[index] if raw else None,
                 guarded[index] if guarded else True,
+                _Rest(others[index], asked, _middle(within[index])),
             )
             for index, (logs, at, noise) in enumerate(zip(series, measured, noises, strict=True))
         ]
@@ -168,25 +122,66 @@ class _Judge:
         return self._line(case, TIME, logs, noise, logs, True)
 
     def _line(
-        self, case: CaseName, what: str, logs: Numbers, noise: Noise | None, raw: Numbers | None, guarded: bool
+        self,
+        case: CaseName,
+        what: str,
+        logs: Numbers,
+        noise: Noise | None,
+        raw: Numbers | None,
+        guarded: bool,
+        rest: _Rest | None = None,
     ) -> Line:
         at = np.flatnonzero(np.isfinite(logs))
         values = logs[at]
-        if noise is None or not guarded:
-            few = f"{len(at)} run{'' if len(at) == 1 else 's'} of it; {MIN_RUNS} are needed"
-            why = few if noise is None else "no pilots, and too few other families to measure the machine’s movement"
-            level = float(np.median(values[-NEAR:])) if len(values) else math.nan
-            return Line(logs, noise, (), level, None, "unclear", why)
+        if not guarded:
+            why = "no pilots, and too few other families to measure the machine’s movement"
+            return Line(logs, noise, (), _level(values), None, "unclear", why)
+        if noise is None:
+            return self._of_few(case, what, logs, raw, rest)
         steps = changes.steps(values, noise, self.threshold)
         judged = tuple(self._change(case, what, step, at, raw, len(at), following) for step, following in _pairs(steps))
         since = steps[-1].index if steps else 0
         level = float(np.median(values[max(since, len(values) - NEAR) :]))
         last = next((change for change in reversed(judged) if change.verdict != "machine"), None)
         verdict = last.verdict if last else "same"
-        why = _straying(values[since:], level, noise, self.threshold)
-        if why and not last:
+        stray = _straying(values[since:], level, noise, self.threshold)
+        if stray and not last:
             verdict = "unclear"
-        return Line(logs, noise, judged, level, creep(values[since:], noise, self.threshold), verdict, why)
+        suspicion = self._suspicion(case, what, at, values, since, raw, rest)
+        why = _few_since(suspicion) if suspicion else _off(stray) if stray else ""
+        verdict = "suspected" if suspicion else verdict
+        creeping = creep(values[since:], noise, self.threshold)
+        return Line(logs, noise, judged, level, creeping, verdict, why, suspicion, 0.0 if suspicion else stray)
+
+    def _of_few(self, case: CaseName, what: str, logs: Numbers, raw: Numbers | None, rest: _Rest | None) -> Line:
+        """A series of too few runs for change points."""
+        at = np.flatnonzero(np.isfinite(logs))
+        values = logs[at]
+        suspicion = self._suspicion(case, what, at, values, 0, raw, rest)
+        if suspicion:
+            return Line(logs, None, (), _level(values), None, "suspected", _few_since(suspicion), suspicion)
+        stray = strays(values, rest.others, self.threshold, rest.within) if rest else 0.0
+        why = _off(stray) if stray else f"{plural(len(at), 'run')} of it; {MIN_RUNS} are needed"
+        return Line(logs, None, (), _level(values), None, "unclear", why, stray=stray)
+
+    def _suspicion(
+        self,
+        case: CaseName,
+        what: str,
+        at: Places,
+        values: Numbers,
+        since: int,
+        raw: Numbers | None,
+        rest: _Rest | None,
+    ) -> Change | None:
+        """What the runs since the last change point let suspect, unless the pilots may explain it."""
+        if rest is None:
+            return None
+        step = suspected(values[since:], rest.others, rest.asked, self.threshold, rest.within)
+        if step is None:
+            return None
+        change = self._change(case, what, replace(step, index=step.index + since), at, raw, len(at), None)
+        return None if change.verdict == "machine" else replace(change, suspected=True)
 
     def _change(
         self, case: CaseName, what: str, step: Step, at: Places, raw: Numbers | None, runs: int, following: int | None
@@ -241,12 +236,34 @@ def _beyond(height: Interval, rise: float, pilots: Mapping[str, float]) -> bool:
     return rise - half_width > most if height.point > 0 else rise + half_width < least
 
 
-def _straying(values: Numbers, level: float, noise: Noise, threshold: float) -> str:
-    """A remark if the latest run is far from the level, which it cannot change alone; else empty."""
+def _straying(values: Numbers, level: float, noise: Noise, threshold: float) -> float:
+    """How far the latest run is from the level, which it cannot change alone; 0 where it is near."""
     distance = float(values[-1]) - level
-    if abs(distance) < max(STRAYING * noise.deviation, threshold):
-        return ""
-    return f"the latest run is {percent(distance)} off its level; it takes {AFTER} such runs in a row to be a change"
+    return 0.0 if abs(distance) < max(STRAYING * noise.deviation, threshold) else distance
+
+
+def _off(stray: float) -> str:
+    return (
+        f"the latest run is {percent(stray)} off its level; two such runs in a row are suspected, and it takes {AFTER} "
+        f"to be a change, in {MIN_RUNS} runs or more"
+    )
+
+
+def _few_since(suspicion: Change) -> str:
+    return (
+        f"suspected: {percent(suspicion.height.point)} in {plural(suspicion.runs, 'run')}; a change takes {AFTER} in "
+        f"a row, in {MIN_RUNS} runs or more"
+    )
+
+
+def _level(values: Numbers) -> float:
+    return float(np.median(values[-NEAR:])) if len(values) else math.nan
+
+
+def _middle(errors: Numbers) -> float:
+    """The median of standard errors; 0 without any."""
+    known = errors[np.isfinite(errors)]
+    return float(np.median(known)) if len(known) else 0.0
 
 
 def _pairs(steps: Sequence[Step]) -> list[tuple[Step, int | None]]:

@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torchduet.reports.charts.model import Chart
-from torchduet.reports.history.chart_data import Axis, Drawn
+from torchduet.reports.history.chart_data import Axis
 from torchduet.reports.history.series import Numbers
-
-
-def series_chart(drawn: Drawn, name: str, what: str, runs: Axis, prefix: str) -> Chart:
-    """One series over the runs of a machine."""
-    from torchduet.reports.history import chart
-
-    return chart.series_chart(drawn, name, what, runs, prefix)
 
 
 def pilot_chart(pilots: Mapping[str, Numbers], runs: Axis, prefix: str, machine: str) -> Chart:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,16 @@ from markupsafe import Markup
 from torchduet.bench.record.machines.key import Machine
 from torchduet.bench.record.statistics import CONFIDENCE
 from torchduet.reports.charts.model import Chart
+from torchduet.reports.history import plot as plots
 from torchduet.reports.history import words
 from torchduet.reports.history.changes import MIN_RUNS
 from torchduet.reports.history.chart_data import Drawn, axis_of, pilots_of
 from torchduet.reports.history.collect import Collection
 from torchduet.reports.history.events import Event, events
-from torchduet.reports.history.judge import SPEEDUP, TIME, Change, Judged, Line
-from torchduet.reports.history.lazy_charts import pilot_chart, series_chart
-from torchduet.reports.history.rates import MEASURED, SETTING
+from torchduet.reports.history.judged import SPEEDUP, TIME, VERDICTS, Change, Judged, Line
+from torchduet.reports.history.lazy_charts import pilot_chart
+from torchduet.reports.history.plot import Plot
+from torchduet.reports.history.rates import MEASURED, SETTING, SUSPECTED, SUSPECTED_SETTING
 from torchduet.reports.history.series import CaseName, Numbers
 from torchduet.reports.history.spark import sparkline
 from torchduet.reports.html.environment import environment, fixed
@@ -27,7 +30,7 @@ from torchduet.reports.html.helper_process import Helper
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import FILTERS
 
-MAX_CHARTS = 40  # series that are drawn in full
+MAX_POINTS = 6000  # of all plots together
 MAX_EVENTS = 60  # runs with changes that are listed
 SHOWN_BEFORE = 2  # of them, if there is none among the latest runs
 MAX_NAMED = 200  # files
@@ -43,50 +46,57 @@ class Row:
     latest: float | None
     ratio: float | None
     changed: Change | None
+    suspicion: Change | None
     time_spark: Markup
     speedup_spark: Markup
 
 
-def render(collection: Collection, judged: Sequence[Judged], threshold: float, helper: Helper | None = None) -> str:
+def render(
+    collection: Collection,
+    judged: Sequence[Judged],
+    threshold: float,
+    helper: Helper | None = None,
+    reports: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """The page on the histories of these machines.
 
     Args:
         judged: a history per machine, the one with the latest run first.
         threshold: share of the time that a change must exceed to matter.
         helper: draws the charts (default: this process).
+        reports: path of a run → address of its own report, where there is one.
     """
     second = helper or Helper()
     machines = [machine.history.machine for machine in judged]
     events_of = [events(machine.changes()) for machine in judged]
     anchors = [f"machine-{index + 1}" for index in range(len(judged))]
-    budget = MAX_CHARTS
-    charts_of = []
-    for machine, its_events, anchor in zip(judged, events_of, anchors, strict=True):
-        charts_of.append(_charts(machine, its_events, budget, anchor, second))
-        budget -= len(charts_of[-1])
     pilots = [
         _pilots(machine, f"{anchor}-p", words.label(machine.history.machine, machines), second)
         for machine, anchor in zip(judged, anchors, strict=True)
     ]
-    entries = [
-        _entry(machine, its_events, anchor, machines)
-        for machine, its_events, anchor in zip(judged, events_of, anchors, strict=True)
-    ]
-    for entry, charts, chart in zip(entries, charts_of, pilots, strict=True):  # another process, if any, drew them
-        entry["charts"] = {key: finished() for key, finished in charts.items()}
+    left = MAX_POINTS
+    entries = []
+    for machine, its_events, anchor in zip(judged, events_of, anchors, strict=True):
+        entry = _entry(machine, its_events, anchor, machines)
+        entry["plots"] = _plots(machine, its_events, left, anchor, reports)
+        left -= sum(len(plot.points) for plot, _ in entry["plots"].values())
+        entries.append(entry)
+    for entry, chart in zip(entries, pilots, strict=True):  # another process, if any, drew them
         entry["pilots"] = chart() if chart else None
     templates = environment()
-    templates.globals.update(words=words, chart_of=_chart_of, TIME=TIME, SPEEDUP=SPEEDUP)
+    templates.globals.update(words=words, TIME=TIME, SPEEDUP=SPEEDUP, last_of=lambda row: row.changed or row.suspicion)
     return templates.get_template("history.html.j2").render(
         title=words.headline(judged[0], events_of[0]) if len(judged) == 1 else f"{len(judged)} machines over time",
-        **fixed("report.js"),
+        **fixed("marks.js", "points.js", "report.js", styles=("run.css", "changes.css")),
         entries=entries,
         choices=_choices(entries),
         confidence=units.percent(CONFIDENCE),
-        threshold=words.share(threshold),
+        threshold=units.percent(threshold),
         least=MIN_RUNS,
         rates=MEASURED,
         setting=SETTING,
+        suspected_rates=SUSPECTED,
+        suspected_setting=SUSPECTED_SETTING,
         left_out=[(name, rows[:MAX_NAMED], len(rows)) for name, rows in words.left_out(collection)],
         notes=collection.notes,
         runs=len(collection.runs),
@@ -99,15 +109,14 @@ def _entry(judged: Judged, all_events: Sequence[Event], anchor: str, machines: l
     slower = {change.case.id for event in recent for change in event.of(TIME, "slower")}
     faster = {change.case.id for event in recent for change in event.of(TIME, "faster")}
     history = judged.history
-    number, under = words.figure(judged, len(slower))
+    suspicions = judged.suspicions()
     return {
         "judged": judged,
         "machine": history.machine,
         "label": words.label(history.machine, machines),
         "anchor": anchor,
         "tone": "no" if slower else "yes" if faster else "same" if len(history.runs) >= MIN_RUNS else "unclear",
-        "number": number,
-        "under": under,
+        "suspicions": suspicions,
         "span": words.span(history),
         "headline": words.headline(judged, all_events),
         "quiet": not recent,
@@ -139,11 +148,17 @@ def _rows(judged: Judged) -> list[Row]:
                 _latest(judged.history.seconds[index]),
                 _latest(judged.history.speedup[index]),
                 changes[-1] if changes else None,
+                time.suspicion,
                 sparkline(time),
                 sparkline(speedup) if speedup else Markup(""),
             )
         )
-    return sorted(rows, key=lambda row: (-row.changed.after, -abs(row.changed.height.point)) if row.changed else (1, 0))
+    return sorted(rows, key=_urgency)
+
+
+def _urgency(row: Row) -> tuple[float, float]:
+    last = row.changed or row.suspicion
+    return (-last.after, -abs(last.height.point)) if last else (1, -abs(row.time.stray))
 
 
 def _latest(values: Numbers) -> float | None:
@@ -157,50 +172,51 @@ def _pilots(judged: Judged, prefix: str, machine: str, helper: Helper) -> Callab
     return helper.begin(pilot_chart, pilots, axis_of(judged.history), prefix, machine) if pilots else None
 
 
-def _charts(
-    judged: Judged, all_events: Sequence[Event], most: int, anchor: str, helper: Helper
-) -> dict[tuple[str, str], Callable[[], Chart]]:
-    """Charts of the changed series, the latest changes first, at most so many: (case, what) → a function that draws."""
+def _plots(
+    judged: Judged, all_events: Sequence[Event], most: int, anchor: str, reports: Mapping[str, str]
+) -> dict[tuple[str, str], tuple[Plot, Line]]:
+    """The plots, (case, what) → the plot and its series: those that changed or are suspected first, then all times.
+
+    Args:
+        most: number of points in all of them.
+    """
     history = judged.history
-    runs = axis_of(history)
     indices = {case.id: index for index, case in enumerate(history.cases)}
-    changed = dict.fromkeys(
-        (change.case.id, what)
+    changed = [
+        change
         for event in all_events
         for what in (TIME, SPEEDUP)
-        for change in sorted(event.changes, key=lambda change: -abs(change.height.point))
+        for change in sorted(event.changes, key=lambda change: (change.verdict != "slower", -abs(change.height.point)))
         if change.what == what
+    ]
+    strays = sorted(
+        (case.id for case, line in zip(history.cases, judged.times, strict=True) if line.stray),
+        key=lambda case: -abs(judged.times[indices[case]].stray),
     )
-    charts = {}
-    for number, (case, what) in enumerate(list(changed)[: max(most, 0)]):
+    wanted = dict.fromkeys(
+        (
+            *((change.case.id, change.what) for change in (*changed, *judged.suspicions())),
+            *((case, TIME) for case in (*strays, *indices)),
+        )
+    )
+    found: dict[tuple[str, str], tuple[Plot, Line]] = {}
+    for number, (case, what) in enumerate(wanted):
         index = indices[case]
+        line = judged.times[index] if what == TIME else judged.speedups[index]
+        assert line is not None  # it has a change
+        points = min(int(np.isfinite(line.logs).sum()), plots.MAX_POINTS)
+        if not points:
+            continue
+        if points > most:
+            break
+        most -= points
         if what == TIME:
             low, high = (np.log(side[index]) - judged.removed[index] for side in (history.low, history.high))
-            drawn = Drawn(judged.times[index], low, high)
         else:
-            line = judged.speedups[index]
-            assert line is not None  # it has a change
-            drawn = Drawn(line, np.log(history.speedup_low[index]), np.log(history.speedup_high[index]))
-        charts[case, what] = helper.begin(series_chart, drawn, case, what, runs, f"{anchor}-{number}")
-    return charts
-
-
-def _chart_of(entry: dict[str, Any], event: Event) -> list[Chart]:
-    """The charts below an event: each series is drawn once, below its latest change."""
-    charts = []
-    for change in event.changes:
-        key = (change.case.id, change.what)
-        chart = entry["charts"].get(key)
-        if chart is not None and _latest_event(entry, key) is event:
-            charts.append(chart)
-    return charts
-
-
-def _latest_event(entry: dict[str, Any], key: tuple[str, str]) -> Event | None:
-    listed: list[Event] = [*entry["recent"], *entry["older"]]
-    return next(
-        (event for event in listed if any((change.case.id, change.what) == key for change in event.changes)), None
-    )
+            low, high = np.log(history.speedup_low[index]), np.log(history.speedup_high[index])
+        its_anchor = f"{anchor}-case-{number + 1}"
+        found[case, what] = plots.plot(Drawn(line, low, high), case, what, history.runs, reports, its_anchor), line
+    return found
 
 
 def _choices(entries: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
@@ -210,5 +226,5 @@ def _choices(entries: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
         name: [value for value in dict.fromkeys(row.case.filters[name] for row in rows) if value] for name in FILTERS
     }
     present = {row.time.verdict for row in rows}
-    choices["verdict"] = [verdict for verdict in ("slower", "faster", "same", "unclear") if verdict in present]
+    choices["verdict"] = [verdict for verdict in VERDICTS if verdict in present]
     return choices

@@ -17,6 +17,29 @@ SETTING = (
 )
 
 
+SUSPECTED_SETTING = (
+    "Simulated with 20 cases, 8,000 series per number without a change and 400 with a step, two runs after it. An "
+    "outlying first run of three looks like a step."
+)
+
+
+@dataclass(frozen=True)
+class SuspectedRates:
+    """Shares of simulated series.
+
+    Attributes:
+        noise, runs: as of ``Rates``.
+        false_alarms: series without a change in which one is suspected.
+        ten, thirty: series in which a step of 10 % or 30 % is suspected two runs later.
+    """
+
+    noise: str
+    runs: int
+    false_alarms: float
+    ten: float
+    thirty: float
+
+
 @dataclass(frozen=True)
 class Rates:
     """Shares of simulated series.
@@ -56,4 +79,37 @@ MEASURED = (
     Rates("3 %, neighbouring runs alike (ρ = 0.5)", 30, 0.023, 0.224, 0.779, 0.994),
     Rates("3 %, neighbouring runs alike (ρ = 0.5)", 100, 0.043, 0.378, 0.804, 0.988),
     Rates("3 %, neighbouring runs alike (ρ = 0.5)", 1000, 0.006, 0.823, 0.975, 0.995),
+)
+
+SUSPECTED = (
+    SuspectedRates("1 %", 3, 0.0000, 0.65, 0.87),
+    SuspectedRates("1 %", 4, 0.0000, 0.78, 0.96),
+    SuspectedRates("1 %", 6, 0.0000, 0.89, 1.00),
+    SuspectedRates("1 %", 9, 0.0000, 0.96, 1.00),
+    SuspectedRates("1 %", 30, 0.0000, 1.00, 1.00),
+    SuspectedRates("3 %", 3, 0.0000, 0.02, 0.60),
+    SuspectedRates("3 %", 4, 0.0000, 0.09, 0.78),
+    SuspectedRates("3 %", 6, 0.0000, 0.14, 0.90),
+    SuspectedRates("3 %", 9, 0.0000, 0.10, 0.96),
+    SuspectedRates("3 %", 30, 0.0000, 0.06, 0.99),
+    SuspectedRates("1 %, heavy tails", 3, 0.0031, 0.75, 0.97),
+    SuspectedRates("1 %, heavy tails", 4, 0.0005, 0.86, 1.00),
+    SuspectedRates("1 %, heavy tails", 6, 0.0001, 0.94, 1.00),
+    SuspectedRates("1 %, heavy tails", 9, 0.0001, 0.96, 1.00),
+    SuspectedRates("1 %, heavy tails", 30, 0.0003, 0.93, 0.99),
+    SuspectedRates("1 %, every 20th run up to twice as slow", 3, 0.0430, 0.54, 0.74),
+    SuspectedRates("1 %, every 20th run up to twice as slow", 4, 0.0036, 0.63, 0.84),
+    SuspectedRates("1 %, every 20th run up to twice as slow", 6, 0.0027, 0.66, 0.86),
+    SuspectedRates("1 %, every 20th run up to twice as slow", 9, 0.0025, 0.64, 0.76),
+    SuspectedRates("1 %, every 20th run up to twice as slow", 30, 0.0006, 0.23, 0.24),
+    SuspectedRates("1 %, neighbouring runs alike (ρ = 0.5)", 3, 0.0001, 0.42, 0.88),
+    SuspectedRates("1 %, neighbouring runs alike (ρ = 0.5)", 4, 0.0004, 0.47, 1.00),
+    SuspectedRates("1 %, neighbouring runs alike (ρ = 0.5)", 6, 0.0004, 0.61, 1.00),
+    SuspectedRates("1 %, neighbouring runs alike (ρ = 0.5)", 9, 0.0003, 0.69, 1.00),
+    SuspectedRates("1 %, neighbouring runs alike (ρ = 0.5)", 30, 0.0000, 0.94, 1.00),
+    SuspectedRates("3 %, neighbouring runs alike (ρ = 0.5)", 3, 0.0001, 0.05, 0.45),
+    SuspectedRates("3 %, neighbouring runs alike (ρ = 0.5)", 4, 0.0005, 0.13, 0.51),
+    SuspectedRates("3 %, neighbouring runs alike (ρ = 0.5)", 6, 0.0011, 0.12, 0.56),
+    SuspectedRates("3 %, neighbouring runs alike (ρ = 0.5)", 9, 0.0005, 0.10, 0.60),
+    SuspectedRates("3 %, neighbouring runs alike (ρ = 0.5)", 30, 0.0000, 0.04, 0.92),
 )

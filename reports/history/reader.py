@@ -22,7 +22,7 @@ from torchduet.reports.shifts.movement import pilots_beside
 from torchduet.reports.text.settings import filter_values
 
 RUN, DUET, BAD, OTHER = "run", "duet", "bad", "other"
-IS_DUET = "holds two sides, and its times are those of side A; `torchduet compare FILE` shows its result"
+IS_DUET = "holds two sides, and its times are those of one side; `torchduet compare FILE` shows its result"
 SMALL = 2**20  # bytes; a larger file without the word "benchmarks", such as a profiler's trace, is not decoded
 NEVER = -1  # no file has this modification time
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from torchduet.reports.history.judge import Line
+from torchduet.reports.history.judged import Line
 from torchduet.reports.history.series import Numbers, median_of
 
 WIDTH, HEIGHT, MARGIN = 110.0, 22.0, 2.0
@@ -41,7 +41,7 @@ def sparkline(line: Line) -> Markup:
 def levels(line: Line) -> list[tuple[float, float, float]]:
     """Every level of a series: (its first run, its last, the median of its logs)."""
     at = np.flatnonzero(np.isfinite(line.logs))
-    cuts = [change.after for change in line.changes]
+    cuts = [change.after for change in (*line.changes, *filter(None, [line.suspicion]))]
     pieces: Sequence[Numbers] = np.split(at, np.searchsorted(at, cuts))
     return [(float(runs[0]), float(runs[-1]), float(np.median(line.logs[runs]))) for runs in pieces if len(runs)]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from torchduet.bench.record.words.counting import plural
 from torchduet.reports.history import words
 from torchduet.reports.history.collect import Collection
 from torchduet.reports.history.events import Event, events
-from torchduet.reports.history.judge import SPEEDUP, TIME, Judged
+from torchduet.reports.history.judged import SPEEDUP, TIME, Judged
 from torchduet.reports.text.escaping import plain
 
 MAX_ROWS = 12  # changes that are listed per machine
@@ -32,8 +33,10 @@ def _machine(judged: Judged, label: str) -> Iterator[str]:
     all_events = events(judged.changes())
     history = judged.history
     yield f"{label} [{history.machine.key}]: {words.headline(judged, all_events)}"
-    yield f"  {words.span(history)}, {words.many(len(history.cases), 'case')}"
+    yield f"  {words.span(history)}, {plural(len(history.cases), 'case')}"
     yield from (f"  {sentence}" for sentence in words.common_changes(judged)[:1])
+    for suspicion in judged.suspicions()[:MAX_ROWS]:
+        yield f"  suspected: {words.suspicion(judged, suspicion)}"
     recent = words.recent(judged, all_events)
     left = MAX_ROWS
     for event in recent:
@@ -50,7 +53,7 @@ def _machine(judged: Judged, label: str) -> Iterator[str]:
         left -= len(rows)
     hidden = sum(len(event.changes) for event in recent) - MAX_ROWS
     if hidden > 0:
-        yield f"  and {words.many(hidden, 'more change')}, in the page"
+        yield f"  and {plural(hidden, 'more change')}, in the page"
     if earlier := len(all_events) - len(recent):
         yield f"  {earlier} earlier run{' with changes is' if earlier == 1 else 's with changes are'} in the page"
     yield ""

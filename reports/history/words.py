@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 
 from torchduet.bench.record.machines.key import Machine
+from torchduet.bench.record.words.case_names import short_names
+from torchduet.bench.record.words.counting import plural
 from torchduet.reports.compare.verdicts import percent
 from torchduet.reports.history.changes import AFTER, MIN_RUNS
 from torchduet.reports.history.collect import Collection
 from torchduet.reports.history.events import Event
-from torchduet.reports.history.judge import SPEEDUP, TIME, VERDICTS, Change, Judged
+from torchduet.reports.history.judged import SPEEDUP, TIME, VERDICTS, Change, Judged
 from torchduet.reports.history.series import History, RunMark
+from torchduet.reports.history.suspicion import MIN_SUSPECTED
 from torchduet.reports.html.environment import date
 from torchduet.reports.text import units
+from torchduet.reports.text.escaping import code_span
 
 RECENT = 20  # runs
 
@@ -25,38 +30,96 @@ def recent(judged: Judged, events: Sequence[Event]) -> list[Event]:
 
 
 def headline(judged: Judged, events: Sequence[Event]) -> str:
-    """The answer in one sentence: ``In the last 20 runs 2 cases became slower, 1 faster``."""
-    runs = len(judged.history.runs)
-    if runs < MIN_RUNS:
-        return f"{many(runs, 'run')} so far; {MIN_RUNS} are needed to find changes"
-    if not any(line and line.noise for line in (*judged.times, *judged.speedups)):
-        return f"{many(runs, 'run')}, but no case is in {MIN_RUNS} of them yet, which are needed to find changes"
-    if not judged.guarded and not any(judged.speedups):
-        return "Nothing measures how much the machine changed, so no change can be told from drift"
-    span = f"In the last {RECENT} runs" if runs > RECENT else f"In {runs} runs"
-    latest = recent(judged, events)
-    slower, faster = (_cases(latest, TIME, verdict) for verdict in ("slower", "faster"))
-    by_speedup = len({change.case.id for event in latest for change in event.changes if change.what == SPEEDUP})
-    common = "".join(f"; all cases on {change.case.device} {size(change)}" for change in _common(judged))
-    if not slower and not faster:
-        more = f"; {many(by_speedup, 'speed-up')} changed" if by_speedup else ""
-        return f"{span} no case became slower or faster{' than the others' if common else ''}{more}{common}"
-    if not slower:
-        return f"{span} {many(faster, 'case')} became faster, none slower{common}"
-    return f"{span} {many(slower, 'case')} became slower, {faster or 'none'} faster{common}"
+    """The answer in one sentence, with the case, the factor and the commit.
 
-
-def figure(judged: Judged, slower: int) -> tuple[int, str]:
-    """The number above an answer and the words below it: how many cases became slower, or how many runs there are.
-
-    Args:
-        slower: number of cases that became slower in the latest runs.
+    ``layers.net became 1.80 times as slow with 56a4906``; of a step in few runs
+    ``layers.net is suspected to be 1.80 times as slow since 56a4906``; without any ``No case became slower or faster in
+    26 runs``.
     """
     runs = len(judged.history.runs)
-    if runs < MIN_RUNS:
-        return runs, f"{'run' if runs == 1 else 'runs'} so far; {MIN_RUNS} are needed to find changes"
+    if runs < MIN_SUSPECTED:
+        return f"{plural(runs, 'run')} so far; {MIN_SUSPECTED} are needed to suspect a change, {MIN_RUNS} to find one"
+    if not judged.guarded and not any(judged.speedups):
+        return "Nothing measures how much the machine changed, so no change can be told from drift"
+    common = "".join(f"; all cases on {change.case.device} {size(change)}" for change in _common(judged))
+    latest = recent(judged, events)
+    if moved := _moved(latest):
+        return f"{_became(judged, moved)}{common}"
+    if suspicions := judged.suspicions():
+        return f"{_suspected(judged, suspicions)}{common}"
+    if stray := _stray(judged):
+        return f"{stray}{common}"
+    return f"{_nothing(judged, latest, bool(common))}{common}"
+
+
+def _moved(latest: Sequence[Event]) -> list[Change]:
+    """The latest changes of time: slower first, of each the largest first."""
+    changes = [change for event in latest for change in event.changes if change.what == TIME]
+    return sorted(changes, key=lambda change: (change.verdict != "slower", -abs(change.height.point)))
+
+
+def _became(judged: Judged, moved: Sequence[Change]) -> str:
+    first, others = moved[0], {change.case.id: change.verdict for change in moved[1:]}
+    others.pop(first.case.id, None)
+    counts = Counter(others.values())
+    rest = [
+        f"{plural(counts[verdict], 'more case became', 'more cases became')} {verdict}"
+        for verdict in ("slower", "faster")
+        if counts[verdict]
+    ]
+    what = f"{_short(judged, first)} became {factor(first)} with {commit_of(judged.history, first.after)}"
+    return "; ".join((what, *rest))
+
+
+def _suspected(judged: Judged, suspicions: Sequence[Change]) -> str:
+    times = [change for change in suspicions if change.what == TIME] or list(suspicions)
+    first = next((change for change in times if change.verdict == "slower"), times[0])
+    speed = "" if first.what == TIME else "’s speed-up"
+    more = len({change.case.id for change in times} - {first.case.id})
+    rest = f"; {plural(more, 'more case is', 'more cases are')} suspected" if more else ""
+    since = commit_of(judged.history, first.after)
+    return f"{_short(judged, first)}{speed} is suspected to be {factor(first)} since {since}{rest}"
+
+
+def _stray(judged: Judged) -> str:
+    """That the latest run of a case is far off, which is no suspicion yet; empty without one."""
+    found = [(case, line.stray) for case, line in zip(judged.history.cases, judged.times, strict=True) if line.stray]
+    if not found or len(judged.history.runs) >= MIN_RUNS:
+        return ""
+    case, stray = max(found, key=lambda item: abs(item[1]))
+    times = units.digits(math.exp(abs(stray)))
+    what = f"took {times} times as long" if stray > 0 else f"was {times} times as fast"
+    commit = commit_of(judged.history, len(judged.history.runs) - 1)
+    name = short_names([one.id for one in judged.history.cases])[case.id]
+    return f"The latest run of {name}, {commit}, {what}; another such run would make it suspected"
+
+
+def _nothing(judged: Judged, latest: Sequence[Event], common: bool) -> str:
+    runs = len(judged.history.runs)
+    if not any(line and line.noise for line in (*judged.times, *judged.speedups)):
+        return f"No case is suspected in {plural(runs, 'run')}; {MIN_RUNS} of a case are needed to find changes"
     span = f"in the last {RECENT} runs" if runs > RECENT else f"in {runs} runs"
-    return slower, f"of {many(len(judged.history.cases), 'case')} became slower {span}"
+    by_speedup = len({change.case.id for event in latest for change in event.changes if change.what == SPEEDUP})
+    more = f"; {plural(by_speedup, 'speed-up')} changed" if by_speedup else ""
+    return f"No case became slower or faster{' than the others' if common else ''} {span}{more}"
+
+
+def factor(change: Change) -> str:
+    """``1.80 times as slow``, ``1.20 times as fast``; of a speed-up ``1.20 times as high``."""
+    times = f"{units.digits(math.exp(abs(change.height.point)))} times as"
+    if change.what == SPEEDUP:
+        return f"{times} {'low' if change.verdict == 'slower' else 'high'}"
+    return f"{times} {'slow' if change.verdict == 'slower' else 'fast'}"
+
+
+def commit_of(history: History, index: int) -> str:
+    """A run in a word: its commit, else its file."""
+    run = history.runs[index]
+    return run.commit[:7] or run.path
+
+
+def _short(judged: Judged, change: Change) -> str:
+    return short_names([case.id for case in judged.history.cases])[change.case.id]
 
 
 def _common(judged: Judged) -> list[Change]:
@@ -64,10 +127,6 @@ def _common(judged: Judged) -> list[Change]:
     first = len(judged.history.runs) - RECENT
     changes = [change for line in judged.common.values() for change in line.changes]
     return [change for change in changes if change.after >= first and change.pilots and change.verdict != "machine"]
-
-
-def _cases(events: Sequence[Event], what: str, verdict: str) -> int:
-    return len({change.case.id for event in events for change in event.of(what, verdict)})
 
 
 def tally(judged: Judged) -> list[tuple[str, int]]:
@@ -82,7 +141,7 @@ def event_title(event: Event) -> str:
     speedups = sum(change.what == SPEEDUP for change in event.changes)
     parts = [f"{number} {verdict}" for number, verdict in ((slower, "slower"), (faster, "faster")) if number]
     if speedups:
-        parts.append(f"{many(speedups, 'speed-up')} changed")
+        parts.append(f"{plural(speedups, 'speed-up')} changed")
     return ", ".join(parts)
 
 
@@ -118,9 +177,38 @@ def interval(change: Change) -> str:
 
 def certainty(change: Change) -> str:
     """``12 runs since; may lie 2 runs off``."""
-    off = f"; may lie {many(change.reach, 'run')} off" if change.reach else ""
+    off = f"; may lie {plural(change.reach, 'run')} off" if change.reach else ""
     few = " (few)" if change.runs <= AFTER else ""
-    return f"{many(change.runs, 'run')} since{few}{off}"
+    return f"{plural(change.runs, 'run')} since{few}{off}"
+
+
+def suspicion(judged: Judged, change: Change) -> str:
+    """``layers.net[n=256] cpu eager fp32: +80 % since 56a4906, +75 % to +85 %; 2 runs since, so not a change yet``."""
+    what = "" if change.what == TIME else f" of its {SPEEDUP}"
+    since = commit_of(judged.history, change.after)
+    runs = plural(change.runs, "run")
+    return (
+        f"{change.case.id}: {size(change)}{what} since {since}, {interval(change)}; {runs} since, so not a change yet"
+    )
+
+
+def markdown(judged: Judged, case: str, changes: Sequence[Change]) -> str:
+    """A case's changes as a line of Markdown, for a comment or an issue."""
+    parts = [
+        f"{'suspected ' if change.suspected else ''}{size(change)} ({interval(change) or 'too few runs'}) of "
+        f"{change.what} with {commit_of(judged.history, change.after)}"
+        for change in changes
+        if change.verdict != "machine"
+    ]
+    runs = plural(len(judged.history.runs), "run")
+    return f"- {code_span(case)}: {'; '.join(parts) or 'no change'}, in {runs}"
+
+
+def command(judged: Judged, changes: Sequence[Change]) -> str:
+    """Compares the run before a case's last change with the run after it; without one, the first with the latest."""
+    history = judged.history
+    before, after = (changes[-1].before, changes[-1].after) if changes else (0, len(history.runs) - 1)
+    return shlex.join(["torchduet", "compare", history.runs[before].path, history.runs[after].path])
 
 
 def pilots(change: Change) -> str:
@@ -201,19 +289,9 @@ def left_out(collection: Collection) -> list[tuple[str, list[tuple[str, str]]]]:
 def span(history: History) -> str:
     """``41 runs from 5 January 2026, 03:00 UTC to 14 February 2026, 03:00 UTC``."""
     first, last = (date(history.runs[index].started) for index in (0, -1))
-    return many(len(history.runs), "run") + (f" from {first} to {last}" if first != last else f" of {first}")
-
-
-def many(number: int, word: str) -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    return plural(len(history.runs), "run") + (f" from {first} to {last}" if first != last else f" of {first}")
 
 
 def creeping(total: float, runs: int) -> str:
     """``+4.1 % in 60 runs``."""
-    return f"{percent(total)} in {many(runs, 'run')}"
-
-
-def share(threshold: float) -> str:
-    """The threshold in words."""
-    return units.percent(threshold)
+    return f"{percent(total)} in {plural(runs, 'run')}"

@@ -20,7 +20,7 @@ from torchduet.reports.text import units
 from torchduet.reports.text.escaping import short, visible
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○"}
+SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○", "suspected": "?"}
 
 
 def content_policy(script: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import ParamSpec, TypeVar
 
 from torchduet.bench.host.without_main import without_main
-from torchduet.reports.charts.model import Bar
 
 LARGE = 4 * 2**20  # bytes of all input files; less is finished before another process has started
 
@@ -59,15 +58,8 @@ class Helper:
         return finished
 
 
-def both_forests(bars: Sequence[Bar], threshold: float, prefix: str) -> tuple[str, str]:
-    """The SVG of a forest plot, wide and narrow."""
-    from torchduet.reports.charts.forest import forest
-
-    return forest(bars, threshold, prefix), forest(bars, threshold, f"{prefix}-n", narrow=True)
-
-
 @contextmanager
-def helper(size: int, needed: str = "torchduet.reports.charts.forest") -> Iterator[Helper]:
+def helper(size: int, needed: str = "torchduet.reports.charts.axes") -> Iterator[Helper]:
     """A helper while ``size`` bytes are processed: a second process if they are many and there is a second core.
 
     It starts at once, because the module ``needed`` takes half a second to import.

@@ -106,7 +106,7 @@ def _first(sources: Sources) -> Any:
 
 
 SECTIONS = (
-    Section("duet", "B against A", "duet", lambda of: duet.section(of.run)),
+    Section("duet", "Answer", "duet", lambda of: duet.section(of.run)),
     Section("glance", "", "first", _first),
     Section("answers", "Answers", "answers", _answers),
     Section("profiles", "Where the time goes", "profiling", lambda of: profiles(of.run) or None),

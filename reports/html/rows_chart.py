@@ -6,28 +6,19 @@ read by assistive technology as the table that it is, and each of its rows links
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from torchduet.reports.charts.axes import decades, round_time
+from torchduet.reports.charts.marked import Marked, marked, share
 from torchduet.reports.charts.model import Bar
 from torchduet.reports.charts.ratio_axis import axis
 from torchduet.reports.tables.frames import each
 from torchduet.reports.text import units
 
 POINTS = 190.0  # that a plot is assumed to be wide: how many ticks there is room for
-
-
-@dataclass(frozen=True)
-class Marked:
-    """A value on an axis with its interval, in per cent of the axis; None without an interval."""
-
-    at: float
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)
@@ -81,20 +72,16 @@ def rows_chart(rows: pd.DataFrame) -> RowsChart:
         rows=tuple(
             PlotRow(
                 row,
-                Marked(
-                    _share(bar.ratio, low, high),
-                    None if bar.low is None else _share(bar.low, low, high),
-                    None if bar.high is None else _share(bar.high, low, high),
-                ),
-                _share(row.seconds, least, most) if _positive(row.seconds) else None,
-                _share(row.baseline_seconds, least, most) if _positive(row.baseline_seconds) else None,
+                marked(bar.ratio, bar.low, bar.high, low, high),
+                share(row.seconds, least, most) if _positive(row.seconds) else None,
+                share(row.baseline_seconds, least, most) if _positive(row.baseline_seconds) else None,
                 tip(row),
             )
             for row, bar in zip(ordered, bars, strict=True)
         ),
-        ticks=tuple((_share(tick, low, high), f"{tick:g}×" if tick >= 1e-4 else f"{tick:.0e}×") for tick in ticks),
-        one=_share(1.0, low, high),
-        band=(_share(1 / (1 + threshold), low, high), _share(1 + threshold, low, high)),
+        ticks=tuple((share(tick, low, high), f"{tick:g}×" if tick >= 1e-4 else f"{tick:.0e}×") for tick in ticks),
+        one=share(1.0, low, high),
+        band=(share(1 / (1 + threshold), low, high), share(1 + threshold, low, high)),
         time_ticks=_time_ticks(least, most) if known else (),
     )
 
@@ -110,14 +97,7 @@ def tip(row: Any) -> str:
 
 def _time_ticks(least: float, most: float) -> tuple[tuple[float, str], ...]:
     ticks = decades(least, most)
-    return tuple((_share(tick, least, most), round_time(tick)) for tick in dict.fromkeys((ticks[0], ticks[-1])))
-
-
-def _share(value: float, low: float, high: float) -> float:
-    """The position on a logarithmic axis in per cent, within it."""
-    if value <= 0:
-        return 0.0
-    return min(100.0, max(0.0, 100 * math.log(value / low) / math.log(high / low)))
+    return tuple((share(tick, least, most), round_time(tick)) for tick in dict.fromkeys((ticks[0], ticks[-1])))
 
 
 def _positive(value: Any) -> bool:

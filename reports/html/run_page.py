@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from torchduet.bench.record.duets.words import title as duet_title
 from torchduet.bench.record.marks import short_marks
 from torchduet.bench.record.schema import QUIET, VERDICTS
 from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD
@@ -47,9 +48,9 @@ def render(run: Run) -> str:
             ],
             run=run,
             about=run.about,
-            **fixed("marks.js", "details.js", "report.js", styles=("run.css",)),
+            **fixed("marks.js", "zoom.js", "details.js", "report.js", styles=("run.css", "changes.css")),
             headline=found,
-            title="Is B faster than A?" if "against" in run.about else found.title,
+            title=duet_title(run.about["against"], run.records) if "against" in run.about else found.title,
             started=date(run.about["started"]),
             machine=_machine({**run.about["machine"], **run.about.get("environment", {})}),
             options=run.about["options"],

@@ -11,6 +11,7 @@ from itertools import islice
 
 from torchduet.bench.record.duets.gate import memory_of
 from torchduet.bench.record.duets.knob import knob, knob_headline
+from torchduet.bench.record.duets.sides import from_new, short_knob, sides
 from torchduet.bench.record.schema import QUIET, DuetRecord, Record, SideRecord
 from torchduet.reports.findings.unmeasured import UnmeasuredGroup, unmeasured
 from torchduet.reports.markdown.comment_outcome import Outcome, outcome_of
@@ -46,9 +47,9 @@ def comment(run: Run, link: str | None = None) -> str:
     if duet is None:
         raise CommentError("is no duet, so no two sides are compared; make one with `torchduet against REV`")
     report = "" if link is None else f"[Report](<{checked_link(link).replace('&', '&amp;')}>)"
-    outcome, groups = outcome_of(run.records), unmeasured(run)
+    outcome, groups = outcome_of(from_new(duet, run.records)), unmeasured(run)
     brief = _nothing_to_see(outcome, groups)
-    lines = _brief(outcome, groups, duet, report) if brief else _lines(run, outcome, groups, duet, report)
+    lines = _brief(run, outcome, groups, duet, report) if brief else _lines(run, outcome, groups, duet, report)
     return "\n".join((MARKER, *islice(lines, MAX_LINES - 1))) + "\n"
 
 
@@ -73,15 +74,17 @@ def _nothing_to_see(outcome: Outcome, groups: Sequence[UnmeasuredGroup]) -> bool
     )
 
 
-def _brief(outcome: Outcome, groups: Sequence[UnmeasuredGroup], duet: DuetRecord, report: str) -> Iterator[str]:
-    base = _side(duet["base"])
-    yield " ".join(filter(None, (f"{_answer(outcome, groups, duet)}. Base {base}.", report)))
+def _brief(
+    run: Run, outcome: Outcome, groups: Sequence[UnmeasuredGroup], duet: DuetRecord, report: str
+) -> Iterator[str]:
+    base = _side(sides(duet).base_side)
+    yield " ".join(filter(None, (f"{_answer(run, outcome, groups, duet)}. Base {base}.", report)))
 
 
 def _lines(
     run: Run, outcome: Outcome, groups: Sequence[UnmeasuredGroup], duet: DuetRecord, report: str
 ) -> Iterator[str]:
-    yield f"{_answer(outcome, groups, duet)}."
+    yield f"{_answer(run, outcome, groups, duet)}."
     yield ""
     yield from _table(outcome.moved[:MAX_ROWS])
     if (more := len(outcome.moved) - MAX_ROWS) > 0:
@@ -90,17 +93,18 @@ def _lines(
         yield f"- Not measured: {', '.join(map(_group, groups))}."
     if outcome.controls:
         yield f"- {control_words(outcome)}."
-    yield f"- Base {_side(duet['base'])}, new {_side(duet['against'])}."
+    of = sides(duet)
+    yield f"- Base {_side(of.base_side)}, new {_side(of.new_side)}."
     yield f"- {_machine(run, duet)}."
     if report:
         yield f"- {report}"
 
 
-def _answer(outcome: Outcome, groups: Sequence[UnmeasuredGroup], duet: DuetRecord) -> str:
-    """What the change does, or what the variable or the setting brings that side A alone has."""
-    records = (*outcome.moved, *outcome.rest)
+def _answer(run: Run, outcome: Outcome, groups: Sequence[UnmeasuredGroup], duet: DuetRecord) -> str:
+    """What the change does, or what the variable or the setting of one side brings."""
+    records = [record for record in run.records if "against" in record]
     if not outcome.no_verdict and (name := knob(duet)):
-        return f"**{knob_headline(code_span(name), records)}**"
+        return f"**{knob_headline(code_span(short_knob(name)), records)}**"
     return headline(outcome, duet["threshold"], _numbers(groups))
 
 

@@ -33,7 +33,7 @@ def headline(outcome: Outcome, threshold: float, not_measured: Sequence[str] = (
 
 
 def times(against: AgainstRecord) -> str:
-    """How many times as long side B takes: ``1.08``."""
+    """How many times as long the new side takes: ``1.08``."""
     return units.ratio(1 / against["ratio"]).removesuffix("×")
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from torchduet.bench.record.duets.words import controls, headline, memory_lines, ordered, stages
+from torchduet.bench.record.duets.sides import from_new, sides
+from torchduet.bench.record.duets.words import controls, memory_lines, ordered, stages
+from torchduet.bench.record.duets.words import headline as duet_headline
 from torchduet.bench.record.marks import explained, short_marks
 from torchduet.bench.record.schema import DuetRecord
 from torchduet.bench.record.words.times import compilation, time_of
@@ -82,23 +84,24 @@ def _lines(run: Run) -> Iterator[str]:
 
 
 def _duet(run: Run, duet: DuetRecord) -> Iterator[str]:
-    """The headline, the stages of the measurement, and the cases that are slower or faster."""
-    yield f"**{inline(headline(duet, run.records))}** {inline(stages(duet, run.records))}"
+    """The headline, the stages of the measurement, and every case, slower and faster first."""
+    yield f"**{inline(duet_headline(duet, run.records))}** {inline(stages(duet, run.records))}"
     yield ""
-    if lines := [*memory_lines(run.records)[:MAX_REASONS], *controls(run.records)]:
+    if lines := [*memory_lines(duet, run.records)[:MAX_REASONS], *controls(run.records)]:
         yield from (f"- {inline(line)}" for line in lines)
         yield ""
-    moved = [record for record in ordered(run.records) if record["against"]["verdict"] in ("slower", "faster")]
-    if not moved:
+    of, rows = sides(duet), ordered(from_new(duet, run.records))
+    if not rows:
         return
-    yield "| case | time of A / time of B | interval | verdict |"
-    yield "| --- | --- | --- | --- |"
-    for record in moved[:MAX_ANSWERS]:
+    yield f"| case | {cell(of.base)} | {cell(of.new)} | base / new | interval | verdict |"
+    yield "| --- | ---: | ---: | ---: | --- | --- |"
+    for record in rows[:MAX_ANSWERS]:
         side = record["against"]
         name = ", ".join(filter(None, (record["case"]["id"], short_marks(record))))
-        row = (name, units.ratio(side["ratio"]), units.ratio_interval(side["low"], side["high"]))
+        times = (units.seconds(side["base_seconds"]), units.seconds(side["seconds"]))
+        row = (name, *times, units.ratio(side["ratio"]), units.ratio_interval(side["low"], side["high"]))
         yield "| " + " | ".join(cell(text) for text in (*row, side["verdict"])) + " |"
-    if more := max(0, len(moved) - MAX_ANSWERS):
+    if more := max(0, len(rows) - MAX_ANSWERS):
         yield ""
         yield f"{units.plural(more, 'more case is', 'more cases are')} in the report."
     yield ""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torchduet.bench.record.devices import device_kind, on_host
-from torchduet.bench.record.schema import Record
+from torchduet.bench.record.duets.sides import sides
+from torchduet.bench.record.schema import DuetRecord, Record
 from torchduet.reports.profile.balance import Balance, balance, disturbance
 from torchduet.reports.profile.balance import sentences as balance_sentences
 from torchduet.reports.profile.categories import CATEGORIES, COMPILED, PYTHON
@@ -98,7 +99,8 @@ def section(run: Run) -> dict[str, Any] | None:
             changes = sentences(summaries[eager], summary, "eager", f"`{record['case']['mode']}`")
             comparisons.append(("Against eager", tuple(changes)))
         if "profile" in record.get("against", {}):
-            comparisons.append(("B against A", tuple(_other_side(run, record, summary))))
+            base, new = both_names(run.about["against"])
+            comparisons.append((f"{new} against {base}", tuple(_other_side(run, record, summary, base, new))))
         profile = _profile(record, summary, tuple(comparisons), index, number)
         if eager:
             before = summaries[eager]
@@ -117,18 +119,24 @@ def section(run: Run) -> dict[str, Any] | None:
     }
 
 
-def _other_side(run: Run, record: Record, summary: Summary) -> Iterator[str]:
-    """For a duet: how B's profile differs from A's."""
+def both_names(duet: DuetRecord) -> tuple[str, str]:
+    """What the sides are called whose profiles a record has: its own, and that of ``against``."""
+    of = sides(duet)
+    return (of.new, of.base) if of.knob else (of.base, of.new)
+
+
+def _other_side(run: Run, record: Record, summary: Summary, base: str, new: str) -> Iterator[str]:
+    """For a duet: how the profile of ``against`` differs from the record's own."""
     case, profile = record["case"], record["against"]["profile"]
     trace = profile["trace"]
     try:
         summary_of_b = summarise(read(run.folder / trace), case["id"], case["device"])
     except TraceError as error:
-        yield f"B has no profile here: {trace} {error}"
+        yield f"There is no profile of {new} here: {trace} {error}"
     else:
-        yield from sentences(summary, summary_of_b, "A", "B")
-        yield from disturbance(profile.get("interrupted", 0.0), "B’s profiled calls")
-        yield f"B’s whole trace: `{trace}`."
+        yield from sentences(summary, summary_of_b, base, new)
+        yield from disturbance(profile.get("interrupted", 0.0), f"the profiled calls of {new}")
+        yield f"The whole trace of {new}: `{trace}`."
 
 
 def _profile(

@@ -118,6 +118,10 @@ const inWords = ({ seconds, samples, facts }) => {
 };
 
 const dialog = document.getElementById("case");
+const copy = (words, text) => make("button", { type: "button", class: "copy", "data-copy": text }, words);
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`; // for a POSIX shell
+const codeSpan = (text) => { const fence = "`".repeat(1 + Math.max(0, ...(text.match(/`+/g) ?? []).map((run) => run.length))); return /`/.test(text) ? `${fence} ${text} ${fence}` : `${fence}${text}${fence}`; };
+const markdownOf = (ofBase, row, names) => `- ${codeSpan(ofBase.id)}: ${ofBase.side.text} in ${codeSpan(names[0])}, ${row.side.text} in ${codeSpan(names[1])}; base / new ${row.ratio}${row.interval ? ` (${row.interval})` : ""}, ${row.verdict}`;
 const fill = (run, at, neighbours) => {
   const row = byCase[run].get(at), ofBase = row.case;
   const names = [data.base, runs[run].name], sides = [ofBase.side, row.side];
@@ -135,6 +139,7 @@ const fill = (run, at, neighbours) => {
     make("p", {}, "Base / new: ", make("strong", {}, row.ratio), row.interval ? ` (${row.interval}) ` : " ", pill(row.verdict), ` at ${row.threshold}`,
       row.why ? `. ${row.why[0].toUpperCase()}${row.why.slice(1)}.` : ""),
     ...speedup,
+    make("p", { class: "copies" }, copy("Copy as Markdown", markdownOf(ofBase, row, names)), copy("Copy as command", `${data.command} --case ${quoted(ofBase.id)}`), make("span", { class: "copied", role: "status" })),
     make("ul", { class: "keys" }, ...["base", "fresh"].map((kind, side) => key(kind, names[side]))),
     make("div", { class: "pair" },
       figure(inOrder(sides, names), "In the order taken"),

@@ -7,8 +7,8 @@
   tip.setAttribute("aria-hidden", "true");
   document.body.append(tip);
   // The browser's own hint comes late, and never to the keyboard: the words are moved where both are served.
-  for (const mark of document.querySelectorAll("a[data-tip]")) mark.setAttribute("aria-description", mark.dataset.tip);
-  for (const mark of document.querySelectorAll("a[title]")) {
+  for (const mark of document.querySelectorAll("a[data-tip]:not([aria-label])")) mark.setAttribute("aria-description", mark.dataset.tip);
+  for (const mark of document.querySelectorAll("a[title], button.open[title]")) {
     mark.setAttribute("aria-description", mark.title);
     mark.removeAttribute("title");
   }
@@ -30,10 +30,10 @@
   };
   const of = (node) => {
     const row = node.closest?.(".forest tr");
-    return node.closest?.("a[aria-description]") ?? row?.querySelector("th a[aria-description]");
+    return node.closest?.("[aria-description], [data-tip]") ?? row?.querySelector("th [aria-description]");
   };
   document.addEventListener("pointerover", ({ target }) => { const mark = of(target); if (mark) show(mark); else hide(); });
-  document.addEventListener("focusin", ({ target }) => { const mark = target.closest?.("a[aria-description]"); if (mark) show(mark); else hide(); });
+  document.addEventListener("focusin", ({ target }) => { const mark = target.closest?.("[aria-description], [data-tip]"); if (mark) show(mark); else hide(); });
   document.addEventListener("keydown", ({ key }) => { if (key === "Escape") hide(); });
   window.addEventListener("scroll", place, { passive: true, capture: true }); // also when the focus scrolls a mark into view
 })();

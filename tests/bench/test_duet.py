@@ -440,8 +440,8 @@ def test_a_run_finds_the_slow_down_and_renders(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stdout + done.stderr
     run: dict[str, Any] = json.loads(path.read_text())
-    assert "1 is faster in B (without SIDED " in done.stdout
-    assert "on side A (SIDED=1, " in done.stdout
+    assert "With SIDED=1: sided.more takes " in done.stdout
+    assert "on the side of SIDED=1, " in done.stdout
     against = run["torchduet"]["against"]
     assert (against["screened"], against["base"]["env"]["SIDED"]) == (2, "1")
     records = {one["params"]["workload"]: one["extra_info"]["torchduet"] for one in run["benchmarks"]}
@@ -467,8 +467,10 @@ def test_a_run_finds_the_slow_down_and_renders(tmp_path: Path) -> None:
         check=False,
     )
     assert rendered.returncode == 0, rendered.stderr
-    assert "B is faster" in page.read_text()
-    counted = re.search(r"B runs (\d+) operators and kernels per call instead of the (\d+) of A", page.read_text())
+    assert "With SIDED=1: sided.more takes " in page.read_text()
+    counted = re.search(
+        r"without runs (\d+) operators and kernels per call instead of the (\d+) of with", page.read_text()
+    )
     assert counted is not None
     assert int(counted[1]) < int(counted[2])
 

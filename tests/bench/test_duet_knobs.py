@@ -232,7 +232,8 @@ def test_expandable_segments_show_in_the_allocators_snapshot(
 
 
 def record(verdict: str, ratio: float) -> Any:
-    return {"against": {"verdict": verdict, "ratio": ratio}}
+    ends = {"low": 0.99 * ratio, "high": 1.01 * ratio, "threshold": 0.02}
+    return {"case": {"id": f"a.{verdict}"}, "against": {"verdict": verdict, "ratio": ratio, **ends}}
 
 
 def duet_of(base: dict[str, Any], against: dict[str, Any] | None = None) -> Any:

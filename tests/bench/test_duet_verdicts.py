@@ -201,23 +201,27 @@ def test_the_change_is_what_is_slower_than_a_revision() -> None:
 
 
 def test_the_answer_in_words() -> None:
-    duet = {"base": {"label": "torch 2.12.0"}, "against": {"label": "torch 2.13.0"}, "screened": 4, "confirmed": 2}
+    base, against = ({"label": f"torch {torch}", "torch": torch} for torch in ("2.12.0", "2.13.0"))
+    duet: Any = {"base": base, "against": against, "screened": 4, "confirmed": 2}
     duet["confidence"] = 0.99
     verdicts = {"same": 1.0, "slower": 0.9, "faster": 1.3, "unclear": 1.01}
-    records: list[Any] = [{"against": {"verdict": verdict, "ratio": ratio}} for verdict, ratio in verdicts.items()]
-    said = headline(duet, records)  # type: ignore[arg-type]
+    records: list[Any] = [
+        {"case": {"id": f"a.{verdict}"}, "against": {"verdict": verdict, "ratio": ratio}}
+        for verdict, ratio in verdicts.items()
+    ]
+    said = headline(duet, records)
     assert said == (
-        "Of 4 cases, 1 is slower and 1 is faster in B (torch 2.13.0) than in A (torch 2.12.0); "
-        "1 is the same, 1 is unclear."
+        "With torch 2.13.0, 1 of 4 cases is slower and 1 faster than with torch 2.12.0: a.slower takes 1.11 times as "
+        "long; 1 is the same, 1 is unclear."
     )
     assert [one["against"]["verdict"] for one in ordered(records)] == ["slower", "faster", "unclear", "same"]
-    assert "2 that looked different were measured again" in stages(duet)  # type: ignore[arg-type]
+    assert "2 that looked different were measured again" in stages(duet)
     for record in records[1:3]:  # of a writer that confirmed some cases by further pairs alone
         record["against"]["note"] = "looked different, but there was no time; raise --budget"
-    assert stages(duet, records).endswith("2 more looked different, but there was no time; raise --budget.")  # type: ignore[arg-type]
+    assert stages(duet, records).endswith("2 more looked different, but there was no time; raise --budget.")
     for number, record in enumerate(records):
         record["against"] |= {"pairs": 2 + number, "pair_ratios": [1.0], "stage": "confirmed" if number else "screened"}
-    assert stages(duet, records) == (  # type: ignore[arg-type]
+    assert stages(duet, records) == (
         "Each case was measured in 2 to 5 pairs of fresh processes; slower and faster, by more than 2 %, hold at 99 % "
         "for all 4 together. "
         "1 case has too few pairs for a verdict; raise --budget."

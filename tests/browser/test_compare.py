@@ -110,7 +110,7 @@ def test_a_large_table_holds_its_first_rows_and_more_when_asked(large_page: Page
     more.focus()
     large_page.keyboard.press("Enter")
     assert len(shown(large_page)) == 4 * FIRST_ROWS
-    place = "[...document.querySelectorAll('.open')].indexOf(document.activeElement)"
+    place = "[...document.querySelectorAll('table.cases .open')].indexOf(document.activeElement)"
     assert large_page.evaluate(place) == FIRST_ROWS  # the keyboard goes on with the first of the new ones
     large_page.get_by_role("button", name=f"Show {CASES - 4 * FIRST_ROWS} more").click()
     assert len(shown(large_page)) == CASES

@@ -65,12 +65,40 @@ def test_a_table_sorts_by_the_size_of_a_change(page: Page) -> None:
     assert SQUARE in first.inner_text()
 
 
-def test_evidence_unfolds_to_charts_with_words(page: Page) -> None:
-    assert page.locator("details.evidence").count() >= 2
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    charts = page.locator(".event .drawing")
-    assert charts.count() >= 3
-    assert all(" then " in str(charts.nth(place).get_attribute("aria-label")) for place in range(charts.count()))
+def test_a_case_leads_to_its_plot_whose_runs_are_reached_by_keyboard_and_pointer(page: Page) -> None:
+    row = page.locator("table[data-suite=machine-2] tbody tr", has_text=SQUARE)
+    row.get_by_role("link").press("Enter")
+    plot = page.locator("details.series-of[open] .runs")
+    assert SQUARE in str(plot.get_attribute("aria-label"))
+    assert ", then " in str(plot.get_attribute("aria-label"))
+    points = plot.locator(".point")
+    assert points.count() == 26
+    points.last.focus()
+    tip = page.locator(".tip")
+    assert tip.inner_text() == points.last.get_attribute("aria-label")
+    for _ in range(13):
+        page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.activeElement.ariaLabel").endswith("slower from here")
+    assert "000000c" in tip.inner_text()
+    page.keyboard.press("Home")
+    assert page.evaluate("document.activeElement.ariaLabel").startswith("0000000, 2026-01-05: ")
+    page.keyboard.press("Escape")
+    assert not tip.is_visible()
+    points.nth(5).hover()
+    assert tip.inner_text().startswith("0000005, 2026-01-10: ")
+
+
+def test_a_case_is_copied_as_markdown_and_as_a_command(page: Page) -> None:
+    page.evaluate("navigator.clipboard.writeText = async (text) => { window.kept = text; }")
+    details = page.locator("details.series-of[id^=machine-2]", has_text=SQUARE).first
+    details.locator("summary").click()
+    for words, begin in (
+        ("Copy as Markdown", f"- `{SQUARE}`: +"),
+        ("Copy as command", "torchduet compare 0011.json 0012.json"),
+    ):
+        details.get_by_role("button", name=words).click()
+        page.wait_for_function("begin => window.kept?.startsWith(begin)", arg=begin)
+        assert details.get_by_role("status").inner_text() == "Copied"
 
 
 @pytest.mark.parametrize("width", [360, 718, 1280])

@@ -96,13 +96,13 @@ def test_a_change_that_makes_it_slower_fails(slower: Any) -> None:
     made, done, _ = slower
     assert done.returncode == 1, done.stdout + done.stderr
     base, head = (made.git("rev-parse", "--short=7", rev).strip() for rev in ("main", "topic"))
-    assert f"Your change makes 1 of 1 case slower than main, {base}" in done.stdout
-    assert f"torchduet: A = main, {base} (" in done.stdout
-    assert f"torchduet: B = your files at {head} (" in done.stdout
+    assert "Your change makes layers.net take " in done.stdout
+    assert f"torchduet: base: main, {base} (" in done.stdout
+    assert f"torchduet: new: your files at {head} (" in done.stdout
     assert "1 file differs between the sides: src/mypkg/layers.py" in done.stdout
-    for letter in "AB":
-        assert f"{letter} imports layers from bench/layers.py, mypkg from src/mypkg/__init__.py" in done.stdout
-    assert "layers.net[n=4000] cpu eager fp32: B needs more memory, " in done.stdout
+    for side in ("the base", "yours"):
+        assert f"{side} imports layers from bench/layers.py, mypkg from src/mypkg/__init__.py" in done.stdout
+    assert "layers.net[n=4000] cpu eager fp32 needs more memory, " in done.stdout
     assert re.search(r"1 control, which the change cannot reach: 1 (same|unclear)", done.stdout)
     assert "--fail-on: of 1 case, 1 is slower and 1 needs more memory: exit code 1" in done.stdout
 
@@ -219,7 +219,7 @@ def test_a_workload_that_the_base_lacks_is_left_out_and_says_so(tmp_path: Path) 
     made.commit("a new workload")
     done = against(made, "--", "--suite", "bench/layers.py", "--benchmark-disable", "-rs")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"on side A \(main, \w{7}\): there is no workload layers\.new there", done.stdout)
+    assert re.search(r"on the side of main, \w{7}: there is no workload layers\.new there", done.stdout)
     assert "bench/layers.py itself differs between the sides" in done.stdout
 
 

@@ -16,8 +16,9 @@ from numpy.random import Generator, default_rng
 from torchduet.bench.record.machines.key import Machine
 from torchduet.reports.history.changes import noise_of, pooled, shrunk, steps
 from torchduet.reports.history.judge import judge
-from torchduet.reports.history.rates import Rates
+from torchduet.reports.history.rates import Rates, SuspectedRates
 from torchduet.reports.history.series import CaseName, History, Numbers, RunMark
+from torchduet.reports.history.suspicion import others_of, suspected
 
 THRESHOLD = math.log1p(0.03)
 OFF = 2  # runs
@@ -89,6 +90,22 @@ def measure(name: str, runs: int, trials: int, seed: int = 1) -> Rates:
     return Rates(name, runs, alarms, *shares, located=within / seen if seen else math.nan)
 
 
+def suspected_rates(name: str, runs: int, trials: int, seed: int = 1, cases: int = 20) -> SuspectedRates:
+    """The rates of suspicions at a noise, in a history of so many cases; ``trials`` series for each number."""
+    rng, draw = default_rng(seed), NOISES[name]
+    pages = -(-trials // cases)
+
+    def found(step: float) -> list[bool]:
+        series = [draw(rng, runs) for _ in range(cases)]
+        series[0][runs - 2 :] += math.log1p(step)
+        others = others_of(series)
+        return [suspected(*one, cases, THRESHOLD) is not None for one in zip(series, others, strict=True)]
+
+    alarms = sum(sum(found(0.0)) for _ in range(pages)) / pages / cases
+    shares = [sum(found(step)[0] for _ in range(pages)) / pages for step in (0.1, 0.3)]
+    return SuspectedRates(name, runs, alarms, *shares)
+
+
 def drifting(runs: int, seed: int, *, families: int = 50, drift: float = 0.05, pilots: bool = True) -> History:
     """A page of four cases per family in which nothing changes, on a machine that drifts by 5 % from run to run."""
     rng = default_rng(seed)
@@ -136,5 +153,8 @@ if __name__ == "__main__":
     for name in NOISES:
         for runs in (30, 100, 1000):
             print(f"    {measure(name, runs, trials)!r},", flush=True)
+    for name in NOISES:
+        for runs in (3, 4, 6, 9, 30):
+            print(f"    {suspected_rates(name, runs, 20 * trials)!r},", flush=True)
     for runs in (30, 100, 1000):
         print(f"pages of 200 cases, 5 % drift, {runs} runs: {false_alarms_of_pages(runs, max(trials // 200, 1))}")

@@ -39,7 +39,7 @@ CHARTS = {  # module → its functions that draw
     "torchduet.reports.charts.ranges": ("ranges",),
     "torchduet.reports.charts.ranks": ("bandwidth", "efficiency"),
     "torchduet.reports.charts.scaling": ("scaling",),
-    "torchduet.reports.history.chart": ("pilot_chart", "series_chart"),
+    "torchduet.reports.history.chart": ("pilot_chart",),
 }
 
 

@@ -48,10 +48,14 @@ def test_it_is_short_whatever_the_run(make: Callable[[], Any]) -> None:
 def test_a_duet_says_which_cases_moved_and_how_surely() -> None:
     document = make_duet(make_run())
     lines = markdown(from_json(document)).splitlines()
-    place = lines.index("| case | time of A / time of B | interval | verdict |")
-    assert lines[place - 2].startswith("**Of ")
+    place = lines.index("| case | torch 2.12.0 | torch 2.13.0 | base / new | interval | verdict |")
+    assert lines[place - 2].startswith("**With torch 2.13.0, ")
     assert "pairs of fresh processes" in lines[place - 2]
-    assert all(line.endswith((" slower |", " faster |")) for line in lines[place + 2 :] if line.startswith("| "))
+    assert all(
+        line.endswith((" slower |", " faster |", " same |", " unclear |"))
+        for line in lines[place + 2 :]
+        if line.startswith("| ")
+    )
     assert "Nothing was compared." not in lines
 
 

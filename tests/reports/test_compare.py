@@ -31,25 +31,32 @@ def held(base: Any, new: Any, threshold: float = 0.05) -> Comparison:
 def of_verdicts(*verdicts: str) -> Comparison:
     """A comparison of one case for each of these verdicts."""
     run = from_json(make_run(), "base.json")
-    finding = Finding(1.0, 0.99, 1.01, "same")
-    changes = tuple(Change(run.records[0]["case"], verdict, 0.05, time=finding) for verdict in verdicts)
+    ratios = {"slower": 0.5, "faster": 1.25}
+    changes = tuple(
+        Change(run.records[0]["case"], verdict, 0.05, time=Finding(ratio, 0.99 * ratio, 1.01 * ratio, verdict))
+        for verdict in verdicts
+        for ratio in (ratios.get(verdict, 1.0),)
+    )
     return Comparison(run, run, changes, (), (), True, len(changes), {}, {})
 
 
 @pytest.mark.parametrize(
     ("verdicts", "expected"),
     [
-        ("same same", "0 of 2 cases are shown to be slower or faster"),
-        ("same unclear", "0 of 2 cases are shown to be slower or faster, 1 is unclear"),
-        ("unclear unclear", "0 of 2 cases are shown to be slower or faster, 2 are unclear"),
-        ("same", "0 of 1 case is shown to be slower or faster"),
-        ("slower", "1 of 1 case is slower, none faster"),
-        ("slower slower faster", "2 of 3 cases are slower, 1 faster"),
-        ("faster same", "1 of 2 cases is faster, none slower"),
-        ("faster faster", "2 of 2 cases are faster, none slower"),
+        ("same same", "All 2 cases are unchanged"),
+        ("same unclear", "No change is shown in 2 cases: 1 unchanged, 1 unclear"),
+        ("unclear unclear", "No change is shown, all 2 cases are unclear"),
+        ("unclear", "No change is shown, the only case is unclear"),
+        ("same", "The only case is unchanged"),
+        ("slower", "tensor_ops.add takes 2.00 times as long"),
+        ("slower same same unclear", "tensor_ops.add takes 2.00 times as long, 2 cases unchanged, 1 unclear"),
+        ("slower slower faster", "2 of 3 cases are slower, 1 faster: tensor_ops.add takes 2.00 times as long"),
+        ("slower slower same", "2 of 3 cases are slower, none faster: tensor_ops.add takes 2.00 times as long"),
+        ("faster same", "tensor_ops.add is 1.25 times as fast, 1 case unchanged"),
+        ("faster faster", "2 of 2 cases are faster, none slower: tensor_ops.add is 1.25 times as fast"),
     ],
 )
-def test_the_headline_counts_cases_in_singular_and_plural(verdicts: str, expected: str) -> None:
+def test_the_headline_names_the_case_and_counts_the_others(verdicts: str, expected: str) -> None:
     assert headline(of_verdicts(*verdicts.split())) == expected
 
 

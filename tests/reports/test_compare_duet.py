@@ -81,12 +81,14 @@ def test_its_own_result_is_printed(write: Write, capsys: pytest.CaptureFixture[s
     out, err = capsys.readouterr()
     first, second, third = (record["case"]["id"] for record in run.records[:3])
     lines = out.splitlines()
-    assert lines[0].startswith(f"duet.json: Of {len(run.records)} cases, 1 is slower and 1 is faster in B (torch 2.13")
+    assert lines[0].startswith(
+        f"duet.json: With torch 2.13.0, 1 of {len(run.records)} cases is slower and 1 faster than"
+    )
     assert [line.split("  ")[0] for line in lines[3:5]] == [first, second]
     assert lines[3].endswith("slower")
     assert any("pairs of fresh processes" in line for line in lines)
-    assert f"{first}: B needs more memory, 3.00 MiB at its peak instead of 1.00 MiB in A" in lines
-    assert f"{third}: B needs less memory, 512 KiB at its peak instead of 1.00 MiB in A" in lines
+    assert f"{first} needs more memory, 3.00 MiB at its peak instead of 1.00 MiB" in lines
+    assert f"{third} needs less memory, 512 KiB at its peak instead of 1.00 MiB" in lines
     assert err == ""
 
 
@@ -118,7 +120,7 @@ def test_names_cannot_steer_the_terminal(write: Write, capsys: pytest.CaptureFix
 def test_the_page_and_markdown_are_those_of_the_run(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     run = load(write(lambda document: document))
     assert main(["compare", "duet.json", "-o", "duet.html", "--markdown", "duet.md"]) == 0
-    assert capsys.readouterr().out.startswith("duet.json: Of ")
+    assert capsys.readouterr().out.startswith("duet.json: With torch 2.13.0, ")
     assert Path("duet.html").read_text("utf-8") == render(run)
     assert Path("duet.md").read_text("utf-8") == markdown(run)
     for arguments in (["--format", "markdown"], ["--markdown", "-"]):

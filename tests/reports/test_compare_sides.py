@@ -117,7 +117,7 @@ def test_markdown_is_written_to_a_file_or_printed_in_place_of_the_text(
     assert main(["compare", "base.json", "new.json", "--markdown", "c.md"]) == 0
     assert capsys.readouterr().out.startswith("new.json against base.json")
     text = (files / "c.md").read_text("utf-8")
-    assert re.match(r"### 0 of \d+ cases are shown to be slower or faster", text)
+    assert re.match(r"### No change is shown in \d+ cases: \d+ unchanged, \d+ unclear", text)
     for arguments in (["--markdown", "-"], ["--format", "markdown"]):
         assert main(["compare", "base.json", "new.json", *arguments]) == 0
         assert capsys.readouterr().out == text

@@ -141,6 +141,7 @@ def test_a_pair_of_which_all_is_withheld_fails_with_its_own_exit_code(
     assert main(["compare", "base.json", "new.json", "--fail-on", "slower"]) == 3
     out = capsys.readouterr().out
     assert out.startswith(
-        "new.json against base.json: None of 4 cases has a verdict\n\nNo verdict is possible: 4 because"
+        "new.json against base.json: This pair of runs can give no verdict\n\n"
+        "This pair of runs can give no verdict: 4 because"
     )
     assert "more threads than free cores; use --threads 1" in out

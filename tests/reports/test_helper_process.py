@@ -14,9 +14,10 @@ import pytest
 
 from tests.reports.remeasured import remeasured
 from torchduet.__main__ import main
+from torchduet.reports.charts.forest import forest
 from torchduet.reports.charts.model import Bar
 from torchduet.reports.html import helper_process
-from torchduet.reports.html.helper_process import Helper, both_forests, helper
+from torchduet.reports.html.helper_process import Helper, helper
 
 BARS = [Bar("faster", f"case {place}", 1.1 + place, 1.0 + place, 1.2 + place, "faster") for place in range(3)]
 
@@ -25,7 +26,7 @@ def test_a_second_process_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(helper_process, "cores", lambda: 2)
     with helper(helper_process.LARGE) as second:
         assert second.pool is not None
-        assert second.begin(both_forests, BARS, 0.05, "f")() == both_forests(BARS, 0.05, "f")
+        assert second.begin(forest, BARS, 0.05, "f")() == forest(BARS, 0.05, "f")
 
 
 @pytest.mark.parametrize(("size", "cores"), [(helper_process.LARGE - 1, 2), (helper_process.LARGE, 1)])
@@ -44,7 +45,7 @@ def test_where_no_process_can_be_started_this_one_draws(monkeypatch: pytest.Monk
     monkeypatch.setattr(helper_process, "cores", lambda: 2)
     monkeypatch.setattr(helper_process, "ProcessPoolExecutor", refused)
     with helper(helper_process.LARGE) as second:
-        assert second.begin(both_forests, BARS, 0.05, "f")()[0].startswith("<svg")
+        assert second.begin(forest, BARS, 0.05, "f")().startswith("<svg")
 
 
 def test_a_drawing_whose_process_was_killed_is_made_here() -> None:
@@ -54,22 +55,21 @@ def test_a_drawing_whose_process_was_killed_is_made_here() -> None:
             lost.set_exception(BrokenProcessPool("killed"))
             return lost
 
-    drawn = Helper(Killed()).begin(both_forests, BARS, 0.05, "f")  # type: ignore[arg-type]
-    assert drawn() == both_forests(BARS, 0.05, "f")
+    drawn = Helper(Killed()).begin(forest, BARS, 0.05, "f")  # type: ignore[arg-type]
+    assert drawn() == forest(BARS, 0.05, "f")
 
 
-def test_the_page_of_a_comparison_is_the_same_either_way(
+def test_the_page_of_a_history_is_the_same_either_way(
     shared_document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = []
+    pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
     for seed in (1, 2):
-        paths.append(str(tmp_path / f"{seed}.json"))
-        Path(paths[-1]).write_text(json.dumps(remeasured(shared_document, seed)))
+        (tmp_path / f"{seed}.json").write_text(json.dumps(remeasured(shared_document, seed)))
     monkeypatch.setattr(helper_process, "cores", lambda: 2)
     pages = []
     for least in (1, 10**9):
         monkeypatch.setattr(helper_process, "LARGE", least)
-        assert main(["compare", *paths, "-o", str(tmp_path / "page.html")]) == 0
+        assert main(["history", str(tmp_path), "-o", str(tmp_path / "page.html")]) == 0
         pages.append((tmp_path / "page.html").read_text("utf-8"))
     assert pages[0] == pages[1]
 
@@ -78,13 +78,14 @@ def test_the_page_of_a_comparison_is_the_same_either_way(
 def test_a_script_without_a_guard_is_not_run_by_the_second_process(
     shared_document: Any, tmp_path: Path, from_stdin: bool
 ) -> None:
+    pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
     for seed in (1, 2):
         (tmp_path / f"{seed}.json").write_text(json.dumps(remeasured(shared_document, seed)))
     script = (
         "with open('starts', 'a') as log: log.write('started\\n')\n"
         "from torchduet.__main__ import main; from torchduet.reports.html import helper_process\n"
         "helper_process.LARGE, helper_process.cores = 1, lambda: 2\n"
-        "raise SystemExit(main(['compare', '1.json', '2.json', '-o', 'page.html']))\n"
+        "raise SystemExit(main(['history', '.', '-o', 'page.html']))\n"
     )
     (tmp_path / "script.py").write_text(script)
     done = subprocess.run(

@@ -15,7 +15,8 @@ from torchduet.bench.record.machines.key import Machine
 from torchduet.bench.record.statistics import Interval
 from torchduet.reports.history import changes
 from torchduet.reports.history.changes import NEAR, Noise, clipped, noise_of, pooled, shrunk, steps
-from torchduet.reports.history.judge import SPEEDUP, TIME, Judged, Line, _beyond, _Judge, _rise, _straying, judge
+from torchduet.reports.history.judge import _beyond, _Judge, _off, _rise, _straying, judge
+from torchduet.reports.history.judged import SPEEDUP, TIME, Judged, Line
 from torchduet.reports.history.series import CaseName, History, Numbers, RunMark
 
 THRESHOLD = math.log1p(0.03)
@@ -42,7 +43,9 @@ def line_of(series: Numbers, pilots: Numbers | None = None, what: str = TIME, th
     """The judged line of one series, whose own family alone has pilots."""
     of = history({"f": series}, {"f": np.zeros(len(series)) if pilots is None else pilots})
     raw = [series] if what == TIME else None
-    (line,) = _Judge(of, math.log1p(threshold)).lines(what, [series], raw=raw, guarded=[True])
+    (line,) = _Judge(of, math.log1p(threshold)).lines(
+        what, [series], np.full((1, len(series)), np.nan), raw=raw, guarded=[True]
+    )
     assert line is not None
     return line
 
@@ -180,10 +183,11 @@ def test_a_rise_is_the_median_after_less_the_median_before() -> None:
 
 def test_only_the_latest_run_strays_and_only_from_its_own_level() -> None:
     noise = Noise(0.01, 0.0)
-    assert _straying(np.array([0.0, 0.0, 0.05]), 0.0, noise, 0.03).startswith("the latest run is +5.1 % off its level")
-    assert _straying(np.array([0.0, 0.0, 0.035]), 0.0, noise, 0.03) == ""  # below four deviations
-    assert _straying(np.array([0.0, 0.0, 0.05]), 0.0, noise, 0.06) == ""  # below the threshold
-    assert _straying(np.array([0.0, 0.0, -0.05]), 0.0, noise, 0.03).startswith("the latest run is −4.9 % off")
+    up, down = (_straying(np.array([0.0, 0.0, last]), 0.0, noise, 0.03) for last in (0.05, -0.05))
+    assert _off(up).startswith("the latest run is +5.1 % off its level")
+    assert _off(down).startswith("the latest run is −4.9 % off")
+    assert _straying(np.array([0.0, 0.0, 0.035]), 0.0, noise, 0.03) == 0.0  # below four deviations
+    assert _straying(np.array([0.0, 0.0, 0.05]), 0.0, noise, 0.06) == 0.0  # below the threshold
 
 
 def test_a_latest_run_that_strays_leaves_an_unchanged_series_unclear_and_a_changed_one_as_it_is() -> None:

@@ -5,47 +5,103 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from torchduet.bench.record.duets.gate import judged, memory_of
-from torchduet.bench.record.duets.knob import knob, knob_headline
+from torchduet.bench.record.duets.gate import is_blind, judged, memory_of
+from torchduet.bench.record.duets.knob import knob_headline
+from torchduet.bench.record.duets.sides import OPPOSITE, Sides, from_new, sides
 from torchduet.bench.record.schema import VERDICTS, AgainstRecord, DuetRecord, Record, Verdict
 from torchduet.bench.record.statistics import THRESHOLD
-from torchduet.bench.record.units import MARK, MAX_ROWS, factor, size
+from torchduet.bench.record.units import MARK, MAX_ROWS, digits, factor, ratio_interval, seconds, size
+from torchduet.bench.record.words.case_names import short_names
 from torchduet.bench.record.words.counting import plural
 
 WIDE = 100.0  # an interval whose upper end is so many times its lower one is not shown
+MOVED: tuple[Verdict, ...] = ("slower", "faster")
 LOOKED = "looked different, but "  # by earlier writers: begins the note of a case that was not confirmed
 
 
 def headline(duet: DuetRecord, records: Sequence[Record]) -> str:
-    """The answer in a sentence.
+    """The answer in a sentence, with the case and its factor.
 
-    ``Of 61 cases, 3 are slower in B (torch 2.13.0) than in A (torch 2.12.0); 58 are the same.``
-    ``Your change makes 1 of 12 cases slower than main, 1a2b3c4; 11 are the same.``
+    ``Your change makes layers.net take 1.08 times as long (1.07 to 1.10); 4 are the same.``
+    ``Your change makes 2 of 12 cases slower than main: layers.net takes 1.80 times as long; 10 are the same.``
+    ``With torch 2.13.0, 3 of 61 cases are slower than with torch 2.12.0: …``
     ``With OMP_NUM_THREADS=1: 1.07× as fast in 1 of 5 cases; 4 are the same.``
     """
-    measured = [record for record in records if "against" in record]
-    numbers = Counter(record["against"]["verdict"] for record in judged(measured) or measured)
-    total = sum(numbers.values())
+    return f"{title(duet, records)}{_rest(duet, records)}."
+
+
+def title(duet: DuetRecord, records: Sequence[Record]) -> str:
+    """The answer without the cases that did not move, and without a full stop."""
+    of, counted = sides(duet), _counted(duet, records)
+    total = len(counted)
     if not total:
-        return "No case was measured on both sides."
-    if name := knob(duet):
-        return f"{knob_headline(name, measured)}."
+        return "No case was measured on both sides"
+    names = short_names([record["case"]["id"] for record in counted if "case" in record])
+    moved = [record for record in ordered(counted) if record["against"]["verdict"] in OPPOSITE]
+    if is_blind(counted):
+        which = "the only case" if total == 1 else f"any of {total} cases"
+        return f"This duet can give no verdict on {which}: the pairs differ too much, or are too few"
+    if len(moved) == 1:
+        name = names[moved[0]["case"]["id"]]
+        return _of_one(of, name, moved[0]["against"])
+    if of.knob:
+        spans = knob_headline(of.knob, [record for record in records if "against" in record])
+        return spans.partition(";")[0]
+    subject, compared = _subject(of)
+    if not moved:
+        cases = plural(total, "case")
+        if of.revision:
+            return f"Your change makes none of {cases} slower or faster than {of.base}"
+        return f"{subject} none of {cases} is slower or faster{compared}"
+    first = f"{names[moved[0]['case']['id']]} {times_words(moved[0]['against'])}"
+    numbers = [(verdict, sum(record["against"]["verdict"] == verdict for record in moved)) for verdict in MOVED]
+    (verdict, number), *others = [(verdict, number) for verdict, number in numbers if number]
+    are = "" if of.revision else "is " if number == 1 else "are "
+    what = " and ".join([f"{number} of {total} cases {are}{verdict}", *(f"{count} {word}" for word, count in others)])
+    if of.revision:
+        return f"Your change makes {what} than {of.base}: {first}"
+    return f"{subject} {what}{compared}: {first}"
+
+
+def times_words(against: AgainstRecord) -> str:
+    """``takes 1.80 times as long``, ``is 1.25 times as fast``: of the new side, compared with the base."""
+    ratio = against["ratio"]
+    return f"takes {digits(1 / ratio)} times as long" if ratio < 1 else f"is {digits(ratio)} times as fast"
+
+
+def _counted(duet: DuetRecord, records: Sequence[Record]) -> list[Record]:
+    shown = from_new(duet, records)
+    return judged(shown) or shown
+
+
+def _subject(of: Sides) -> tuple[str, str]:
+    """How a sentence on several cases begins, and what it compares with: ``With torch 2.13.0,``."""
+    if of.base == "first":
+        return "The same interpreter twice:", ""
+    return f"With {of.new},", f" than with {of.base}"
+
+
+def _of_one(of: Sides, name: str, against: AgainstRecord) -> str:
+    """What happened to one case."""
+    low, high, ratio = against["low"], against["high"], against["ratio"]
+    slower = ratio < 1
+    ends = ((1 / high, 1 / low) if slower else (low, high)) if low and high else (None, None)
+    interval = f" ({ratio_interval(*ends)})" if is_narrow(against) else ""
+    long, fast = f"{digits(1 / ratio)} times as long{interval}", f"{digits(ratio)} times as fast{interval}"
+    if of.revision:
+        return f"Your change makes {name} {f'take {long}' if slower else fast}"
+    what = f"{name} {f'takes {long}' if slower else f'is {fast}'}"
+    if of.knob:
+        return f"With {of.knob}: {what}"
+    return f"The same interpreter twice: {what}" if of.base == "first" else f"With {of.new}, {what} as with {of.base}"
+
+
+def _rest(duet: DuetRecord, records: Sequence[Record]) -> str:
+    """The cases that did not move: ``; 4 are the same, 1 is unclear``."""
+    numbers = Counter(record["against"]["verdict"] for record in _counted(duet, records))
     rest = [_are(numbers["same"], "the same")] if numbers["same"] else []
     rest += [_are(numbers["unclear"], "unclear")] if numbers["unclear"] else []
-    tail = f"; {', '.join(rest)}" if rest else ""
-    cases = f"{plural(total, 'case')}"
-    moved_to: tuple[Verdict, ...] = ("slower", "faster")
-    different = [verdict for verdict in moved_to if numbers[verdict]]
-    if duet["base"].get("rev") is not None and duet["against"].get("rev") is None:
-        moved = " and ".join(f"{numbers[verdict]} of {cases} {verdict}" for verdict in different)
-        moved = moved or f"none of {cases} slower or faster"
-        base = duet["base"]
-        commit = f", {base['commit'][:7]}" if "commit" in base else ""
-        return f"Your change makes {moved} than {base['rev']}{commit}{tail}."
-    a, b = duet["base"]["label"], duet["against"]["label"]
-    sides = "in B than in A, the same interpreter twice" if a == b else f"in B ({b}) than in A ({a})"
-    what = " and ".join(_are(numbers[verdict], verdict) for verdict in different) or "none is slower or faster"
-    return f"Of {cases}, {what} {sides}{tail}."
+    return f"; {', '.join(rest)}" if rest else ""
 
 
 def _are(number: int, what: str) -> str:
@@ -65,20 +121,23 @@ def ordered(records: Sequence[Record]) -> list[Record]:
     )
 
 
-def factor_table(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[str]:
-    """A line per case: B's speed-up over A, the slower cases first."""
-    rows = ordered(records)
+def factor_table(duet: DuetRecord, records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[str]:
+    """A line per case: both times, base time over new time, the slower cases first."""
+    of, rows = sides(duet), ordered(from_new(duet, records))
     if not rows:
         return []
     shown = rows[:max_rows]
     width = max(len(record["case"]["id"]) for record in shown)
-    lines = [f"{'case':<{width}}  {'A / B':>8}  {'interval':<17}  pairs  verdict"]
+    base, new = max(len(of.base), 8), max(len(of.new), 8)
+    head = f"{'case':<{width}}  {of.base:>{base}}  {of.new:>{new}}  {'base/new':>8}  {'interval':<17}  pairs  verdict"
+    lines = [head]
     for record in shown:
         against = record["against"]
         interval = f"{factor(against['low'])} to {factor(against['high'])}" if is_narrow(against) else "too wide"
         lines.append(
-            f"{record['case']['id']:<{width}}  {factor(against['ratio']):>8}  {interval:<17}  {against['pairs']:>5}  "
-            f"{MARK[against['verdict']]} {against['verdict']}{_stage(against)}"
+            f"{record['case']['id']:<{width}}  {seconds(against['base_seconds']):>{base}}  "
+            f"{seconds(against['seconds']):>{new}}  {factor(against['ratio']):>8}  {interval:<17}  "
+            f"{against['pairs']:>5}  {MARK[against['verdict']]} {against['verdict']}{_stage(against)}"
         )
     if len(shown) < len(rows):
         lines.append(f"… and {len(rows) - len(shown)} more; the report has all of them")
@@ -98,14 +157,14 @@ def _stage(against: AgainstRecord) -> str:
     return ", confirmed" if against["stage"] == "confirmed" else ""
 
 
-def memory_lines(records: Sequence[Record]) -> list[str]:
-    """A line per case whose peak memory differs between the sides: ``1.2 MB in A, 2.4 MB in B``."""
+def memory_lines(duet: DuetRecord, records: Sequence[Record]) -> list[str]:
+    """A line per case whose peak memory differs between the sides: ``needs more memory, 2.40 MiB instead of …``."""
     lines = []
-    for record in ordered(records):
+    for record in ordered(from_new(duet, records)):
         against = record["against"]
         if (change := memory_of(against)) in ("more", "less"):
             base, new = (size(against[key]) for key in ("base_peak_bytes", "peak_bytes"))
-            lines.append(f"{record['case']['id']}: B needs {change} memory, {new} at its peak instead of {base} in A")
+            lines.append(f"{record['case']['id']} needs {change} memory, {new} at its peak instead of {base}")
     more = len(lines) - MAX_ROWS
     return lines[:MAX_ROWS] + ([f"… and {more} more; the report has all of them"] if more > 0 else [])
 

@@ -1,0 +1,139 @@
+"""Finds a step that is too fresh, or in too short a series, to be a change point, but that noise hardly explains.
+
+Such a step is *suspected*: it is shown as that, and becomes a change or disappears with the next runs. Change points
+need ten runs, and three of them after a step (``changes``). The size of the noise comes mainly from all other series of
+the machine, since a few runs hardly show their own. Measured rates: see ``torchduet.reports.history.rates``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from torchduet.bench.record.statistics import CONFIDENCE, Interval
+from torchduet.reports.history.changes import AFTER, MIN_RUNS, NORMAL, Step
+from torchduet.reports.history.series import Numbers
+
+MIN_SUSPECTED = 3  # runs of a series
+BEFORE, SINCE = 2, 2  # the least number of runs before and after a suspected step: one run alone may be an outlier
+APART = 0.5  # of the step's height: by so much the runs before and after must be apart, so that one outlier is no step
+FALSE_ALARMS = 0.01  # the chance that any series of a machine is suspected although nothing changed
+EFFICIENCY = 0.37  # of a median of absolute deviations, compared with a standard deviation, for normal values
+MAX_DEGREES = 30.0  # that the other series count for: they are not all alike
+MANY = 50  # series; in the median of more, one of them counts for nothing
+MIN_DIFFERENCES = 20  # of neighbouring runs, in all series together, that give their correlation
+UNKNOWN_CORRELATION, MAX_CORRELATION = 0.25, 0.8
+
+
+@dataclass(frozen=True)
+class Others:
+    """How much the other series of a machine vary from run to run.
+
+    Attributes:
+        deviation: of single values about their level (standard deviation of logs).
+        correlation: of neighbouring values.
+        degrees: of freedom that this estimate is worth; 0 without another series.
+    """
+
+    deviation: float
+    correlation: float
+    degrees: float
+
+
+def others_of(series: Sequence[Numbers]) -> list[Others]:
+    """For each series of finite logs, what all the others show.
+
+    Medians of absolute differences of neighbours, which steps and outliers hardly affect; of neighbours but one for the
+    correlation, as in ``changes.noise_of``.
+    """
+    near = [np.abs(np.diff(values)) for values in series]
+    far = [np.abs(values[2:] - values[:-2]) for values in series]
+    known = np.concatenate([*near, np.empty(0)])
+    correlation = _correlation(np.concatenate([*far, np.empty(0)]), known)
+    if len(series) > MANY:
+        return [_others(known, correlation)] * len(series)
+    owner = np.repeat(np.arange(len(near)), [len(values) for values in near])
+    return [_others(known[owner != index], correlation) for index in range(len(series))]
+
+
+def _others(differences: Numbers, correlation: float) -> Others:
+    if not len(differences):
+        return Others(0.0, correlation, 0.0)
+    spread = NORMAL * float(np.median(differences)) / math.sqrt(2 * (1 - correlation))
+    return Others(spread, correlation, min(EFFICIENCY * len(differences), MAX_DEGREES))
+
+
+def _correlation(far: Numbers, near: Numbers) -> float:
+    if len(near) < MIN_DIFFERENCES or not len(far) or not float(np.median(near)):
+        return UNKNOWN_CORRELATION
+    return min(max((float(np.median(far)) / float(np.median(near))) ** 2 - 1, 0.0), MAX_CORRELATION)
+
+
+def suspected(values: Numbers, others: Others, asked: int, threshold: float, within: float = 0.0) -> Step | None:
+    """The step that a series of finite logs has most probably made, if noise hardly explains it; else None.
+
+    Student's t of the levels before and after, which must be apart: a single outlying run is no step. Its variance is
+    that of the other series, moderated by the series' own (Smyth 2004, "Linear models and empirical Bayes methods"),
+    times (1 + ρ) / (1 − ρ) as neighbouring runs are alike.
+    The level is Bonferroni's: over the places that a step may have and all series of the machine.
+
+    Args:
+        values: since the last change point, in the order of time.
+        asked: the number of series that are judged together.
+        threshold: a step must exceed it (of the log).
+        within: standard error of a single run's value, by that run alone: the least deviation.
+    """
+    places = _places(len(values))
+    if not places:
+        return None
+    best = max(places, key=lambda place: abs(_difference(values, place)) / _spread(values, place, others, within)[0])
+    height = _difference(values, best)
+    error, degrees = _spread(values, best, others, within)
+    chance = 2 * float(student.sf(abs(height) / error, degrees)) if degrees > 0 else 1.0
+    if abs(height) < threshold or chance * len(places) * asked > FALSE_ALARMS:
+        return None
+    if _gap(values, best, height) < APART * abs(height):
+        return None
+    reach = error * float(student.ppf((1 + CONFIDENCE) / 2, degrees))
+    return Step(best, Interval(height, height - reach, height + reach), 0)
+
+
+def strays(values: Numbers, others: Others, threshold: float, within: float = 0.0) -> float:
+    """How far the latest run is from the level before it (a log); 0 where noise explains that."""
+    if len(values) < MIN_SUSPECTED:
+        return 0.0
+    error, degrees = _spread(values, len(values) - 1, others, within)
+    distance = _difference(values, len(values) - 1)
+    chance = 2 * float(student.sf(abs(distance) / error, degrees)) if degrees > 0 else 1.0
+    return distance if abs(distance) >= threshold and chance <= FALSE_ALARMS else 0.0
+
+
+def _places(runs: int) -> range | list[int]:
+    """Where a step may lie. In ten runs and more, only where change points cannot: closer to the end."""
+    if runs < MIN_SUSPECTED:
+        return []
+    least = min(BEFORE, runs - SINCE)  # of three runs the first one is the level before
+    return range(max(least, runs - AFTER + 1) if runs >= MIN_RUNS else least, runs - SINCE + 1)
+
+
+def _difference(values: Numbers, place: int) -> float:
+    return float(np.mean(values[place:]) - np.mean(values[:place]))
+
+
+def _gap(values: Numbers, place: int, height: float) -> float:
+    """The least difference between any run after and any run before, in the direction of the step."""
+    up = values if height > 0 else -values
+    return float(up[place:].min() - up[:place].max())
+
+
+def _spread(values: Numbers, place: int, others: Others, within: float) -> tuple[float, float]:
+    """The standard error of the difference of both levels, and its degrees of freedom."""
+    own = sum(float(((side - side.mean()) ** 2).sum()) for side in (values[:place], values[place:]))
+    degrees = others.degrees + len(values) - 2
+    variance = max((others.degrees * others.deviation**2 + own) / degrees, within**2) if degrees else within**2
+    alike = (1 + others.correlation) / (1 - others.correlation)
+    return math.sqrt(max(variance, 1e-18) * alike * (1 / place + 1 / (len(values) - place))), degrees

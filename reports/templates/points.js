@@ -1,0 +1,24 @@
+// The points of a plot: one of them can be reached by Tab, the arrow keys lead to the others.
+"use strict";
+(() => {
+  for (const plot of document.querySelectorAll(".runs")) {
+    const points = [...plot.querySelectorAll(".point")];
+    if (!points.length) continue;
+    let at = points.length - 1;
+    const reach = (index) => {
+      points[at].tabIndex = -1;
+      at = index;
+      points[at].tabIndex = 0;
+    };
+    for (const [index, point] of points.entries()) {
+      point.tabIndex = index === at ? 0 : -1;
+      point.addEventListener("focus", () => reach(index));
+    }
+    plot.addEventListener("keydown", (event) => {
+      const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: points.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      points[Math.max(0, Math.min(points.length - 1, to))].focus();
+    });
+  }
+})();

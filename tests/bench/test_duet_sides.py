@@ -1,0 +1,101 @@
+"""The sides of a duet by their names; a knob is seen from the side that has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from torchduet.bench.record.duets.sides import from_new, of_gate, short_knob, sides
+from torchduet.bench.record.duets.words import factor_table, headline, memory_lines, title
+
+SIDE = {"python": "python", "torch": "2.13.0", "rev": None, "env": {}, "label": "your files"}
+
+
+def duet_of(base: dict[str, Any], against: dict[str, Any] | None = None) -> Any:
+    return {"base": SIDE | base, "against": SIDE | (against or {})}
+
+
+def record(case: str, verdict: str, ratio: float, **more: Any) -> Any:
+    against = {"verdict": verdict, "ratio": ratio, "low": 0.99 * ratio, "high": 1.01 * ratio, "threshold": 0.02}
+    times = {"base_seconds": 1e-3 * ratio, "seconds": 1e-3, "pairs": 5, "stage": "confirmed", "pair_ratios": [ratio]}
+    return {"case": {"id": f"layers.{case}[n=1] cpu eager fp32"}, "against": {**against, **times, **more}}
+
+
+KNOB = duet_of({"env": {"LD_PRELOAD": "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"}})
+REVISION = duet_of({"rev": "main", "label": "main, 1a2b3c4"})
+VERSIONS = duet_of({"torch": "2.12.0", "label": "torch 2.12.0"}, {"label": "torch 2.13.0"})
+
+
+@pytest.mark.parametrize(
+    ("duet", "names"),
+    [
+        (KNOB, ("without", "with")),
+        (REVISION, ("main", "yours")),
+        (VERSIONS, ("torch 2.12.0", "torch 2.13.0")),
+        (duet_of({}), ("first", "second")),
+        (duet_of({"rev": "f" * 40, "commit": "f" * 40}), ("fffffff", "yours")),
+    ],
+)
+def test_each_side_has_a_name(duet: Any, names: tuple[str, str]) -> None:
+    of = sides(duet)
+    assert (of.base, of.new) == names
+
+
+@pytest.mark.parametrize(
+    ("duet", "verdict", "ratio", "says"),
+    [
+        (REVISION, "slower", 1 / 1.08, "Your change makes layers.net take 1.08 times as long (1.07 to 1.09)"),
+        (REVISION, "faster", 1.25, "Your change makes layers.net 1.25 times as fast (1.24 to 1.26)"),
+        (VERSIONS, "slower", 0.5, "With torch 2.13.0, layers.net takes 2.00 times as long (1.98 to 2.02) as with "
+         "torch 2.12.0"),
+        (KNOB, "slower", 0.5, "With jemalloc: layers.net is 2.00 times as fast (1.98 to 2.02)"),
+        (REVISION, "same", 1.0, "Your change makes none of 2 cases slower or faster than main"),
+        (VERSIONS, "same", 1.0, "With torch 2.13.0, none of 2 cases is slower or faster than with torch 2.12.0"),
+    ],
+)  # fmt: skip
+def test_the_title_is_the_answer(duet: Any, verdict: str, ratio: float, says: str) -> None:
+    records = [record("net", verdict, ratio), record("norm", "same", 1.0)]
+    assert title(duet, records) == says
+    assert headline(duet, records).startswith(says + "; ")
+
+
+def test_where_nothing_can_be_judged_the_title_says_so() -> None:
+    records = [record("net", "unclear", 1.0, low=0.4, high=2.5), record("norm", "unclear", 1.0, low=None, high=None)]
+    assert title(REVISION, records).startswith("This duet can give no verdict on any of 2 cases")
+
+
+def test_a_knob_is_seen_from_the_side_that_has_it() -> None:
+    peaks = {"base_peak_bytes": 4, "peak_bytes": 2**20}
+    (turned,) = from_new(KNOB, [record("net", "slower", 0.5, **peaks)])
+    against = turned["against"]
+    assert (against["verdict"], against["ratio"], against["pair_ratios"]) == ("faster", 2.0, [2.0])
+    assert (against["base_seconds"], against["seconds"]) == (1e-3, 5e-4)
+    assert (against["base_peak_bytes"], against["peak_bytes"]) == (2**20, 4)
+    assert against["low"] < 2.0 < against["high"]
+    row = factor_table(KNOB, [record("net", "slower", 0.5)])[1]
+    assert "1.00 ms" in row
+    assert row.index("1.00 ms") < row.index("500 µs")
+    assert row.endswith("faster")
+    (line,) = memory_lines(KNOB, [record("net", "slower", 0.5, **peaks)])
+    assert line.endswith("needs less memory, 4 B at its peak instead of 1.00 MiB")
+    assert of_gate(KNOB, "of 1 case, 1 is slower") == "of 1 case, 1 is slower without jemalloc"
+    assert of_gate(REVISION, "of 1 case, 1 is slower") == "of 1 case, 1 is slower"
+
+
+def test_a_peak_that_only_one_side_knows_goes_to_the_other() -> None:
+    (turned,) = from_new(KNOB, [record("net", "slower", 0.5, base_peak_bytes=4)])
+    assert turned["against"].get("peak_bytes") == 4
+    assert "base_peak_bytes" not in turned["against"]
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("LD_PRELOAD=/usr/lib/x/libtcmalloc_minimal.so.4", "tcmalloc"),
+        ("LD_PRELOAD=/usr/lib/x/libjemalloc.so.2 MALLOC_CONF=a:b", "jemalloc MALLOC_CONF=a:b"),
+        ("OMP_NUM_THREADS=1", "OMP_NUM_THREADS=1"),
+    ],
+)
+def test_a_library_is_named_by_itself(name: str, short: str) -> None:
+    assert short_knob(name) == short

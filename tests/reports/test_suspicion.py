@@ -1,0 +1,126 @@
+"""A step in few runs is suspected, with its commit, and not more often than is said where nothing changed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
+
+from tests.reports.history_rates import NOISES, suspected_rates
+from tests.reports.made_history import make_history
+from torchduet.reports.history.collect import collect
+from torchduet.reports.history.events import events
+from torchduet.reports.history.judge import judge
+from torchduet.reports.history.judged import Judged
+from torchduet.reports.history.rates import SUSPECTED
+from torchduet.reports.history.run_reports import beside
+from torchduet.reports.history.series import histories
+from torchduet.reports.history.suspicion import Others, others_of, strays, suspected
+from torchduet.reports.history.words import command, headline, markdown
+
+SQUARE = "matmul.square[n=512] cpu eager fp32"
+QUIET = Others(0.01, 0.0, 20.0)
+THRESHOLD = math.log1p(0.03)
+
+
+def judged_of(folder: Path, document: Any, runs: int, since: int, factor: float = 1.8) -> Judged:
+    make_history(folder, document, runs, slower=lambda run: {SQUARE: factor} if run >= since else {})
+    (history,) = histories(collect(folder).runs)
+    return judge(history, 0.03)
+
+
+@pytest.mark.parametrize(
+    ("runs", "since", "factor"), [(3, 1, 1.8), (4, 2, 1.8), (6, 3, 1.8), (9, 7, 1.8), (20, 18, 1.08)]
+)
+def test_two_runs_after_a_step_are_suspected_with_the_commit(
+    shared_document: Any, tmp_path: Path, runs: int, since: int, factor: float
+) -> None:
+    one = judged_of(tmp_path, shared_document, runs, since, factor)
+    (change,) = [change for change in one.suspicions() if change.what == "time"]
+    assert (change.case.id, change.after, change.verdict) == (SQUARE, since, "slower")
+    assert not [change for change in one.changes() if change.what == "time"]
+    said = headline(one, events(one.changes()))
+    assert said.startswith("matmul.square")
+    assert "is suspected to be 1." in said
+    assert f"times as slow since {since:07x}" in said
+
+
+def test_a_single_run_is_no_suspicion_but_is_named(shared_document: Any, tmp_path: Path) -> None:
+    one = judged_of(tmp_path, shared_document, 5, 4)
+    assert not one.suspicions()
+    assert headline(one, []).startswith("The latest run of matmul.square")
+    assert "another such run would make it suspected" in headline(one, [])
+
+
+def test_without_a_step_nothing_is_suspected(shared_document: Any, tmp_path: Path) -> None:
+    one = judged_of(tmp_path, shared_document, 6, 6)
+    assert headline(one, []) == "No case is suspected in 6 runs; 10 of a case are needed to find changes"
+
+
+def test_what_the_pilots_explain_is_not_suspected(shared_document: Any, tmp_path: Path) -> None:
+    make_history(tmp_path, shared_document, 6, machine=lambda run: 1.3 if run >= 3 else 1.0)
+    (history,) = histories(collect(tmp_path).runs)
+    assert judge(history, 0.03).suspicions() == []
+
+
+def test_a_suspicion_becomes_a_change_with_further_runs(shared_document: Any, tmp_path: Path) -> None:
+    one = judged_of(tmp_path, shared_document, 14, 11)
+    assert SQUARE in {change.case.id for change in one.changes()}
+    assert SQUARE not in {change.case.id for change in one.suspicions() if change.what == "time"}
+
+
+def test_one_outlier_among_the_latest_is_no_step() -> None:
+    values = np.array([0.0, 0.01, -0.01, 0.0, 0.6, 0.01])
+    assert suspected(values, QUIET, 1, THRESHOLD) is None
+    step = suspected(np.array([0.0, 0.01, -0.01, 0.0, 0.6, 0.61]), QUIET, 1, THRESHOLD)
+    assert step is not None
+    assert step.index == 4
+    assert step.height.low < 0.6 < step.height.high
+
+
+def test_two_runs_let_nothing_suspect() -> None:
+    assert suspected(np.array([0.0, 1.0]), QUIET, 1, THRESHOLD) is None
+    assert strays(np.array([0.0, 1.0]), QUIET, THRESHOLD) == 0.0
+
+
+def test_a_steps_own_series_does_not_make_the_others_noisy() -> None:
+    rng = np.random.default_rng(1)
+    series = [rng.normal(0, 0.01, 6) for _ in range(8)]
+    series[0][3:] += 0.6
+    assert all(others.deviation < 0.03 for others in others_of(series))
+
+
+def test_published_rates_of_suspicions_are_those_of_the_code() -> None:
+    for row in SUSPECTED[:2]:
+        found = suspected_rates(row.noise, row.runs, 60, seed=7)
+        assert found.false_alarms <= row.false_alarms + 0.01
+        assert found.thirty >= row.thirty - 0.15
+    assert {row.noise for row in SUSPECTED} == set(NOISES)
+
+
+def test_a_case_is_copied_as_markdown_and_as_a_command(shared_document: Any, tmp_path: Path) -> None:
+    one = judged_of(tmp_path, shared_document, 6, 3)
+    changes = [change for change in one.suspicions() if change.what == "time"]
+    assert markdown(one, SQUARE, changes).startswith(f"- `{SQUARE}`: suspected +")
+    assert command(one, changes) == "torchduet compare 0002.json 0003.json"
+    assert command(one, []) == "torchduet compare 0000.json 0005.json"
+
+
+def test_reports_that_lie_beside_runs_are_found_from_the_page(tmp_path: Path) -> None:
+    nightly = tmp_path / "runs" / "a b"
+    nightly.mkdir(parents=True)
+    for name in ("1.json", "2.json", "1.html", "report.html"):
+        (nightly / name).write_text("")
+    alone = tmp_path / "runs" / "alone"
+    alone.mkdir()
+    (alone / "run.json").write_text("")
+    (alone / "report.html").write_text("")
+    paths = ["a b/1.json", "a b/2.json", "alone/run.json"]
+    found = beside(tmp_path / "runs", paths, tmp_path / "pages" / "history.html")
+    assert found == {"a b/1.json": "../runs/a%20b/1.html", "alone/run.json": "../runs/alone/report.html"}
+    assert beside(tmp_path / "runs", paths, alone / "report.html") == {"a b/1.json": "../a%20b/1.html"}
