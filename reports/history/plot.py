@@ -21,9 +21,9 @@ from torchduet.reports.history.series import Numbers, RunMark
 from torchduet.reports.history.spark import binned, levels
 from torchduet.reports.text import units
 
+Places = NDArray[np.intp]
 MAX_POINTS = 150  # runs with a point each; of more only the latest, and medians of neighbours before them
 MAX_LINE = 400
-Places = NDArray[np.intp]
 APART = 0.25  # of the axis: labels in a narrow window
 LABELS = 8  # below the axis
 QUANTILES = (0.02, 0.98)  # of the runs' values, which the axis always shows
@@ -58,7 +58,7 @@ class Plot:
 
     Attributes:
         line, whiskers, levels, band: paths in a square of ``SIZE``.
-        down, across: (position in per cent, label) of the ticks; of runs, also whether a narrow window has no room for it.
+        down, across: (position in per cent, label) of the ticks; of runs, also whether narrow windows leave it out.
         words: what it shows, for readers who cannot see it.
         note: what lies outside.
     """
@@ -192,7 +192,7 @@ def _labelled(at: Places, starts: Mapping[int, Change]) -> list[int]:
 
 
 def _minor(run: int, at: Places, starts: Mapping[int, Change]) -> bool:
-    """Whether a narrow window leaves a run's label out: it has those of changes, and of both ends if they are far off."""
+    """Whether a narrow window leaves a run's label out: it has those of changes, and of both ends if far from these."""
     if run in starts:
         return False
     far = all(abs(run - start) >= APART * int(at[-1] - at[0]) for start in starts)
