@@ -70,6 +70,11 @@ def test_several_cases_are_counted_and_the_largest_change_is_named() -> None:
     assert headline(REVISION, still) == (
         "Your change makes none of 2 cases slower or faster than main; 1 is the same, 1 is unclear."
     )
+    only = [record("net", "same", 1.0)]
+    assert title(REVISION, only) == "Your change makes layers.net neither slower nor faster than main"
+    assert title(VERSIONS, only).startswith(
+        "With torch 2.13.0, layers.net is neither slower nor faster than with torch"
+    )
     assert title(VERSIONS, records).startswith(
         "With torch 2.13.0, 2 of 3 cases are slower and 1 faster than with torch"
     )
