@@ -101,5 +101,6 @@ def moved_anywhere(moved: Sequence[Line], lines: Sequence[Line]) -> str:
     if not moved and not any(verdict == "same" for line in lines for verdict in line.verdicts):
         return f"these runs can give no verdict on any of {cases}"
     if not moved:
-        return f"none of {cases} is slower or faster in any"
+        which = "the only case" if len(lines) == 1 else f"none of {cases}"
+        return f"{which} is {'neither slower nor' if len(lines) == 1 else 'slower or'} faster in any"
     return f"{len(moved)} of {cases} {'is' if len(moved) == 1 else 'are'} slower or faster in at least one"

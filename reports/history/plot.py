@@ -21,9 +21,10 @@ from torchduet.reports.history.series import Numbers, RunMark
 from torchduet.reports.history.spark import binned, levels
 from torchduet.reports.text import units
 
+Places = NDArray[np.intp]
 MAX_POINTS = 150  # runs with a point each; of more only the latest, and medians of neighbours before them
 MAX_LINE = 400
-Places = NDArray[np.intp]
+APART = 0.25  # of the axis: labels in a narrow window
 LABELS = 8  # below the axis
 QUANTILES = (0.02, 0.98)  # of the runs' values, which the axis always shows
 ROOM = 0.15
@@ -57,7 +58,7 @@ class Plot:
 
     Attributes:
         line, whiskers, levels, band: paths in a square of ``SIZE``.
-        down, across: (position in per cent, label) of the ticks.
+        down, across: (position in per cent, label) of the ticks; of runs, also whether narrow windows leave it out.
         words: what it shows, for readers who cannot see it.
         note: what lies outside.
     """
@@ -72,7 +73,7 @@ class Plot:
     band: str
     cuts: tuple[Cut, ...]
     down: tuple[tuple[float, str], ...]
-    across: tuple[tuple[float, str], ...]
+    across: tuple[tuple[float, str, bool], ...]
     note: str
 
 
@@ -135,7 +136,7 @@ def plot(drawn: Drawn, name: str, what: str, runs: Sequence[RunMark], reports: M
             for tick in ticks
             if tick > 0 and low <= math.log(tick * unit) <= high
         ),
-        across=tuple((across(run), label_of(runs[run], run)) for run in _labelled(at, starts)),
+        across=tuple((across(run), label_of(runs[run], run), _minor(run, at, starts)) for run in _labelled(at, starts)),
         note=_outside(line.logs[at], low, high),
     )
 
@@ -188,6 +189,14 @@ def _labelled(at: Places, starts: Mapping[int, Change]) -> list[int]:
         if all(abs(run - other) >= 0.9 * span or span < 1 for other in kept) and run not in kept:
             kept.append(run)
     return sorted(kept)
+
+
+def _minor(run: int, at: Places, starts: Mapping[int, Change]) -> bool:
+    """Whether a narrow window leaves a run's label out: it has those of changes, and of both ends if far from these."""
+    if run in starts:
+        return False
+    far = all(abs(run - start) >= APART * int(at[-1] - at[0]) for start in starts)
+    return not far or run not in (int(at[0]), int(at[-1]))
 
 
 def _limits(drawn: Drawn, at: Places, deviation: float) -> tuple[float, float]:

@@ -111,6 +111,8 @@ def _rest(outcome: Outcome) -> list[str]:
 def _nothing_moved(outcome: Outcome, threshold: float, not_measured: Sequence[str], tail: str) -> str:
     within = f"±{units.percent(threshold)}"
     if len(outcome.same) < outcome.judged:
+        if outcome.judged == 1:
+            return f"**{code_span(outcome.rest[0]['case']['id'])} is not surely slower or faster** ({within}): {tail}"
         return f"**None of {outcome.judged} cases is surely slower or faster** ({within}): {tail}"
     only = outcome.same[0]
     what = f"{code_span(only['case']['id'])} is" if outcome.judged == 1 else f"{outcome.judged} cases are"

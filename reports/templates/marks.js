@@ -21,19 +21,20 @@
     tip.style.top = `${at.top - size.height - 6 > 0 ? at.top - size.height - 6 : at.bottom + 6}px`;
   };
   const show = (mark) => {
-    const words = mark.dataset.tip ?? mark.getAttribute("aria-description");
+    const words = mark.dataset.tip ?? mark.getAttribute("aria-description") ?? mark.getAttribute("aria-label");
     if (!words) return hide();
     shown = mark;
     tip.textContent = words;
     tip.hidden = false;
     place();
   };
+  const MARKED = "[aria-description], [data-tip], .point";
   const of = (node) => {
     const row = node.closest?.(".forest tr");
-    return node.closest?.("[aria-description], [data-tip]") ?? row?.querySelector("th [aria-description]");
+    return node.closest?.(MARKED) ?? row?.querySelector("th [aria-description]");
   };
   document.addEventListener("pointerover", ({ target }) => { const mark = of(target); if (mark) show(mark); else hide(); });
-  document.addEventListener("focusin", ({ target }) => { const mark = target.closest?.("[aria-description], [data-tip]"); if (mark) show(mark); else hide(); });
+  document.addEventListener("focusin", ({ target }) => { const mark = target.closest?.(MARKED); if (mark) show(mark); else hide(); });
   document.addEventListener("keydown", ({ key }) => { if (key === "Escape") hide(); });
   window.addEventListener("scroll", place, { passive: true, capture: true }); // also when the focus scrolls a mark into view
 })();

@@ -60,6 +60,26 @@ def test_the_title_is_the_answer(duet: Any, verdict: str, ratio: float, says: st
     assert headline(duet, records).startswith(says + "; ")
 
 
+def test_several_cases_are_counted_and_the_largest_change_is_named() -> None:
+    records = [record("net", "slower", 0.5), record("norm", "slower", 0.8), record("gate", "faster", 1.25)]
+    still = [record("scan", "same", 1.0), record("pad", "unclear", 1.0)]
+    assert headline(REVISION, [*records, *still]) == (
+        "Your change makes 2 of 5 cases slower and 1 faster than main: layers.net takes 2.00 times as long; "
+        "1 is the same, 1 is unclear."
+    )
+    assert headline(REVISION, still) == (
+        "Your change makes none of 2 cases slower or faster than main; 1 is the same, 1 is unclear."
+    )
+    only = [record("net", "same", 1.0)]
+    assert title(REVISION, only) == "Your change makes layers.net neither slower nor faster than main"
+    assert title(VERSIONS, only).startswith(
+        "With torch 2.13.0, layers.net is neither slower nor faster than with torch"
+    )
+    assert title(VERSIONS, records).startswith(
+        "With torch 2.13.0, 2 of 3 cases are slower and 1 faster than with torch"
+    )
+
+
 def test_where_nothing_can_be_judged_the_title_says_so() -> None:
     records = [record("net", "unclear", 1.0, low=0.4, high=2.5), record("norm", "unclear", 1.0, low=None, high=None)]
     assert title(REVISION, records).startswith("This duet can give no verdict on any of 2 cases")

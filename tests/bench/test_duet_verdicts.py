@@ -186,20 +186,6 @@ def test_the_threshold_of_a_duet_says_what_matters() -> None:
     assert needs_of(narrow, None, 0.999, 0.1) < needs_of(narrow, None, 0.999, 0.02)
 
 
-def test_the_change_is_what_is_slower_than_a_revision() -> None:
-    sides = {
-        "base": {"label": "main, 1a2b3c4", "rev": "main", "commit": "1a2b3c4d5e"},
-        "against": {"label": "yours", "rev": None},
-    }
-    records: list[Any] = [{"against": {"verdict": verdict, "ratio": 1.0}} for verdict in ("slower", "same", "same")]
-    assert headline(sides, records) == (  # type: ignore[arg-type]
-        "Your change makes 1 of 3 cases slower than main, 1a2b3c4; 2 are the same."
-    )
-    assert headline(sides, records[1:]) == (  # type: ignore[arg-type]
-        "Your change makes none of 2 cases slower or faster than main, 1a2b3c4; 2 are the same."
-    )
-
-
 def test_the_answer_in_words() -> None:
     base, against = ({"label": f"torch {torch}", "torch": torch} for torch in ("2.12.0", "2.13.0"))
     duet: Any = {"base": base, "against": against, "screened": 4, "confirmed": 2}

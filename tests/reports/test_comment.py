@@ -146,6 +146,12 @@ def test_no_change_is_said_only_if_all_are_the_same(document: Any) -> None:
     )
 
 
+def test_a_single_unclear_case_is_named(document: Any) -> None:
+    assert answer(document, "unclear").startswith(
+        "**`layers.case_0` is not surely slower or faster** (±2 %): 1 unclear"
+    )
+
+
 def test_without_a_verdict_the_comment_says_so(document: Any) -> None:
     for verdicts in (["blind"], ["blind"] * 3, ["unclear few"] * 3, ["blind", "blind more"], ["same control"]):
         text = text_of(duet_of(document, *verdicts))

@@ -14,8 +14,8 @@ import pytest
 
 from tests.reports.remeasured import remeasured
 from torchduet.__main__ import main
-from torchduet.reports.charts.forest import forest
 from torchduet.reports.charts.model import Bar
+from torchduet.reports.charts.ratio_axis import axis
 from torchduet.reports.html import helper_process
 from torchduet.reports.html.helper_process import Helper, helper
 
@@ -26,7 +26,7 @@ def test_a_second_process_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(helper_process, "cores", lambda: 2)
     with helper(helper_process.LARGE) as second:
         assert second.pool is not None
-        assert second.begin(forest, BARS, 0.05, "f")() == forest(BARS, 0.05, "f")
+        assert second.begin(axis, BARS, 300.0)() == axis(BARS, 300.0)
 
 
 @pytest.mark.parametrize(("size", "cores"), [(helper_process.LARGE - 1, 2), (helper_process.LARGE, 1)])
@@ -45,7 +45,7 @@ def test_where_no_process_can_be_started_this_one_draws(monkeypatch: pytest.Monk
     monkeypatch.setattr(helper_process, "cores", lambda: 2)
     monkeypatch.setattr(helper_process, "ProcessPoolExecutor", refused)
     with helper(helper_process.LARGE) as second:
-        assert second.begin(forest, BARS, 0.05, "f")().startswith("<svg")
+        assert second.begin(axis, BARS, 300.0)() == axis(BARS, 300.0)
 
 
 def test_a_drawing_whose_process_was_killed_is_made_here() -> None:
@@ -55,8 +55,8 @@ def test_a_drawing_whose_process_was_killed_is_made_here() -> None:
             lost.set_exception(BrokenProcessPool("killed"))
             return lost
 
-    drawn = Helper(Killed()).begin(forest, BARS, 0.05, "f")  # type: ignore[arg-type]
-    assert drawn() == forest(BARS, 0.05, "f")
+    drawn = Helper(Killed()).begin(axis, BARS, 300.0)  # type: ignore[arg-type]
+    assert drawn() == axis(BARS, 300.0)
 
 
 def test_the_page_of_a_history_is_the_same_either_way(

@@ -97,7 +97,7 @@ def test_a_steps_own_series_does_not_make_the_others_noisy() -> None:
 
 def test_published_rates_of_suspicions_are_those_of_the_code() -> None:
     for row in SUSPECTED[:2]:
-        found = suspected_rates(row.noise, row.runs, 60, seed=7)
+        found = suspected_rates(row.noise, row.runs, 1000, seed=7)
         assert found.false_alarms <= row.false_alarms + 0.01
         assert found.thirty >= row.thirty - 0.15
     assert {row.noise for row in SUSPECTED} == set(NOISES)

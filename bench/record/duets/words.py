@@ -50,6 +50,10 @@ def title(duet: DuetRecord, records: Sequence[Record]) -> str:
     subject, compared = _subject(of)
     if not moved:
         cases = plural(total, "case")
+        if total == 1:
+            name = next(iter(names.values()), "the only case")
+            change = f"Your change makes {name}" if of.revision else f"{subject} {name} is"
+            return f"{change} neither slower nor faster{f' than {of.base}' if of.revision else compared}"
         if of.revision:
             return f"Your change makes none of {cases} slower or faster than {of.base}"
         return f"{subject} none of {cases} is slower or faster{compared}"
