@@ -14,7 +14,7 @@ from torchduet.bench.noise.drift import pilots_change
 from torchduet.bench.noise.figures import Figures
 from torchduet.bench.noise.over_visits import OverVisits, over_visits
 from torchduet.bench.noise.remedies import QUIETER_MACHINE
-from torchduet.bench.noise.withheld import preempted, with_verdicts_withheld
+from torchduet.bench.noise.withheld import one_side_preempted, preempted, with_verdicts_withheld
 from torchduet.bench.record.schema import DISTURBED, GRADES, NOISY, QUIET, Grade, NoiseRecord, PilotRecord, Record
 from torchduet.bench.record.telemetry import Telemetry, Timed
 
@@ -71,7 +71,9 @@ def noise_of(
             _on_gpu(figures, visited, pilots, {*on_gpu}) if len(on_gpu) > 1 else next(iter(on_gpu.values()), figures)
         )
         of_family = whole.with_context_switches(family.whole)
-        why = None if family.left_open else withheld(family, threads, cores) or preempted(of_family)
+        each = [figures.with_context_switches(switches) for switches in family.each.values()]
+        reasons = (withheld(family, threads, cores), preempted(of_family), one_side_preempted(each))
+        why = None if family.left_open else next(filter(None, reasons), None)
         for case, switches in family.each.items():
             if case in records:
                 of_case = on_gpu.get(family.devices.get(case, ""), figures).with_context_switches(switches)

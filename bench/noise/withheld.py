@@ -6,6 +6,7 @@ and an interval over them is narrow around the wrong value.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from torchduet.bench.noise.causes import Cause, causes
@@ -13,6 +14,8 @@ from torchduet.bench.noise.figures import Figures
 from torchduet.bench.noise.remedies import one_thread_fewer
 from torchduet.bench.record.marks import NO_VERDICT
 from torchduet.bench.record.schema import DISTURBED, Record
+
+MOST = 0.5  # of a case's blocks
 
 
 def preempted(figures: Figures) -> Cause | None:
@@ -29,6 +32,16 @@ def preempted(figures: Figures) -> Cause | None:
     if not figures.oversubscribed:
         return None
     return next((cause for cause in ordered if cause.kind == "context switches" and cause.grade == DISTURBED), None)
+
+
+def one_side_preempted(cases: Iterable[Figures]) -> Cause | None:
+    """The same of a family whose cases were not hit alike: why one case's blocks measure the wait for a core.
+
+    Of a placement the median block counts, so more than half of a case's blocks must have been hit. Then its quotient
+    with a case that was hit less often is no speed-up, even where the family as a whole had few context switches.
+    """
+    hit = (figures for figures in cases if (figures.switched or 0.0) > MOST)
+    return next((cause for figures in hit if (cause := preempted(figures)) is not None), None)
 
 
 def waited(figures: Figures) -> Cause | None:

@@ -8,7 +8,7 @@ import pytest
 from tests.bench.test_noise import QUIET, seen
 from torchduet.bench.noise.causes import causes
 from torchduet.bench.noise.figures import Figures
-from torchduet.bench.noise.withheld import preempted, waited, with_verdicts_withheld
+from torchduet.bench.noise.withheld import one_side_preempted, preempted, waited, with_verdicts_withheld
 
 
 def test_a_quiet_machine_gives_verdicts() -> None:
@@ -81,6 +81,19 @@ def test_verdicts_are_left_open_where_most_blocks_waited_for_a_core() -> None:
     assert record["speedups"][0]["ratio"] == 154.0
     assert "more threads than free cores" in record["notes"][0]
     assert "--threads 1" in record["notes"][0]
+
+
+def test_one_side_of_which_most_blocks_waited_allows_no_verdict() -> None:
+    """Seen beside two busy processes: bf16 half as fast as fp32; where a core is free it is 3.7 times as fast."""
+    hit = seen(switched=1.0, switches_per_second=155.0, others=1.56)
+    spared = seen(switched=1.0, switches_per_second=68.0, others=1.56)
+    family = seen(switched=1.0, switches_per_second=110.0, others=1.56)
+    assert preempted(family) is None
+    cause = one_side_preempted([spared, hit])
+    assert cause is not None
+    assert "100 % of the blocks" in cause.words
+    assert one_side_preempted([spared, spared]) is None
+    assert one_side_preempted([seen(switched=0.4, switches_per_second=290.0, others=1.56)]) is None  # the medians hold
 
 
 def test_the_reason_is_the_stall_even_where_something_else_is_worse() -> None:

@@ -13,7 +13,7 @@ from tests.reports.remeasured import remeasured
 from tests.reports.with_gpu import make_gpu_run
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.charts.pilots import kinds_of, pilot_chart, words_of
-from torchduet.reports.history.judged import _pilots_of
+from torchduet.reports.history.judge import _pilots_of
 from torchduet.reports.history.series import CaseName
 from torchduet.reports.html import run_page
 from torchduet.reports.read.run_file import from_json
