@@ -130,11 +130,19 @@ def measure(asked: Asked, reports: Reports, refuse: Callable[[Exception | str], 
     if resumed:
         say(resumed)
     with tempfile.TemporaryDirectory(prefix="torchduet-fleet-", ignore_cleanup_errors=True) as temporary:
+        connecting = StopRequest()  # of its own: Ray sets a handler, too, which is replaced below
+        connecting.listen()
         try:
             nodes = connect(asked.address, package(Path(temporary)), folder, options.when_busy)
         except (ClusterError, OSError) as error:
             _end_unused(journal)
             return refuse(error)
+        except KeyboardInterrupt:
+            connecting.ends = True
+            _end_unused(journal)
+            return connecting.exit_code
+        finally:
+            connecting.restore()
         driver = Driver(options, nodes, journal, results.keep, stop_request=stop_request, say=say, show=line.show)
         stop_request.graceful = True
         stop_request.listen()
@@ -223,9 +231,15 @@ def _journal(asked: Asked, header: Header) -> tuple[FleetJournal, str]:
     if lines or edited:
         journal.close()
         raise JournalError(f"--resume: {path} is of another fleet: {'; '.join(lines + edited)}")
-    damaged = f"; {journal.dropped} damaged lines are left out" if journal.dropped else ""
-    families = sum(log.families for log in journal.logs.values())
-    return journal, f"resumed from {path}: {families} families were measured on {len(journal.logs)} machines{damaged}"
+    left_out = f"; {_counted(journal.dropped, 'damaged line')} left out" if journal.dropped else ""
+    families = _counted(sum(log.families for log in journal.logs.values()), "family", "families")
+    machines = _counted(len(journal.logs), "machine")
+    return journal, f"resumed from {path}: {families} measured on {machines}{left_out}"
+
+
+def _counted(number: int, one: str, more: str = "") -> str:
+    """``1 family``, ``2 families``."""
+    return f"{number} {one if number == 1 else more or f'{one}s'}"
 
 
 def _end_unused(journal: FleetJournal) -> None:
