@@ -270,6 +270,8 @@ class RayNodes:
             )
         except Exception as error:  # noqa: BLE001 (Ray raises ConnectionError, RuntimeError, ValueError and others)
             raise ClusterError(f"--address {address}: {_line(error)}") from None
+        # Ray prints the last lines of a lost node's log to this process's standard output; its debugger turns it off so.
+        self._ray._private.worker._worker_logs_enabled = False
 
 
 def imported() -> Any:
@@ -291,4 +293,4 @@ def imported() -> Any:
 def _line(error: BaseException) -> str:
     """The first line of an error of Ray, which can have a hundred."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+    return lines[0][:300].rstrip(".") if lines else type(error).__name__

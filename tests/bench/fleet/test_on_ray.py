@@ -107,7 +107,7 @@ class Run:
         return []
 
     def end(self) -> int:
-        self.process.communicate(timeout=SECONDS)
+        self.printed, _ = self.process.communicate(timeout=SECONDS)
         return self.process.returncode
 
 
@@ -146,6 +146,7 @@ def test_a_node_is_killed_another_joins_and_all_families_are_measured_once(clust
     cluster.let(FAMILIES)
     assert run.end() == 0, run.errors
     assert "takes no part" not in run.errors
+    assert "raylet" not in run.printed + run.errors, "what Ray logs of a lost node is not printed"
     assert sorted(cases(run.folder / "merged.json")) == ALL
     files = sorted((run.folder / "machines").iterdir())
     assert len(files) == 3
