@@ -270,7 +270,7 @@ class RayNodes:
             )
         except Exception as error:  # noqa: BLE001 (Ray raises ConnectionError, RuntimeError, ValueError and others)
             raise ClusterError(f"--address {address}: {_line(error)}") from None
-        # Ray prints the last lines of a lost node's log to this process's standard output; its debugger turns it off so.
+        # Ray prints the log of a lost node to this process's standard output; its own debugger turns that off so.
         self._ray._private.worker._worker_logs_enabled = False
 
 

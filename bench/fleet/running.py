@@ -189,8 +189,10 @@ def _write(
     for text in (*result.hints, *words(result)):
         say(text)
     problems += results.problems
-    if run is not None and reports.render(str(run), str(asked.folder / PAGE)):
-        say(f"the page was not made: torchduet render {run} makes it")
+    page = asked.folder / PAGE
+    has_page = run is None or not reports.render(str(run), str(page))
+    if not has_page:
+        say(f"error: the page is not in its place; torchduet render {run} -o {page} makes it")
     for text in problems:
         say(f"error: {text}")
     whole = not (problems or result.unreached or result.stopped)
@@ -201,7 +203,7 @@ def _write(
         say(f"to continue it, give the same options and --resume; what was measured is in {journal.path}")
     if run is not None:
         print(run)
-    if problems:
+    if problems or not has_page:
         return UNUSABLE
     return NOT_ALL if result.unreached or result.failed or results.failed else 0
 

@@ -33,6 +33,7 @@ class Command:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self._capsys = folder / "fleet", capsys
         self.rendered: list[str] = []
+        self.render_code = 0
         self.refused: list[str] = []
         monkeypatch.chdir(folder)
         monkeypatch.setattr(running, "merge", merge)  # made-up runs are none that could be merged
@@ -63,8 +64,9 @@ class Command:
 
     def _render(self, run: str, page: str) -> int:
         self.rendered.append(run)
-        Path(page).write_text("a page")
-        return 0
+        if not self.render_code:
+            Path(page).write_text("a page")
+        return self.render_code
 
     def _refuse(self, error: Exception | str) -> int:
         self.refused.append(str(error))
@@ -102,6 +104,14 @@ def test_a_stop_while_it_connects_leaves_nothing(command: Command, number: signa
     asked = Asked(FleetOptions(given=GIVEN, split=True), "auto", command.folder, resume=False)
     assert measure(asked, Reports(lambda _: {}, lambda *_: 0), lambda _: 2, connect) == 128 + number
     assert not command.folder.exists()
+
+
+def test_a_page_that_cannot_be_written_is_an_error_beside_whole_results(command: Command) -> None:
+    command.render_code = 2
+    assert command.run(cluster_of(["a"])) == 2
+    merged = command.folder / "merged.json"
+    assert f"error: the page is not in its place; torchduet render {merged} -o" in command.says()
+    assert command.files() == ["machines/a-aaaa.json", "merged.json"]
 
 
 def test_results_of_another_fleet_are_not_touched(command: Command) -> None:
