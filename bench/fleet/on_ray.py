@@ -293,4 +293,6 @@ def imported() -> Any:
 def _line(error: BaseException) -> str:
     """The first line of an error of Ray, which can have a hundred."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and "creation task" in lines[0]:  # the first line names the actor, the last one the cause
+        lines = lines[-1:]
     return lines[0][:300].rstrip(".") if lines else type(error).__name__
