@@ -20,13 +20,13 @@ from torchduet.bench.fleet.messages import Gone, Order, encode, reply_of
 from torchduet.bench.fleet.nodes import Arrived, ClusterError, Event, Leaving, Lost, Said
 from torchduet.bench.fleet.sent import EXCLUDED
 from torchduet.bench.host.run_lock import GO, REFUSE
+from torchduet.suites.extras import install
 
 LOOK_SECONDS = 2.0  # between two looks at which nodes there are
 RETRY_SECONDS = 0.5  # after a call that did not reach its actor
 UNAVAILABLE_SECONDS = 60.0  # that an actor may not be reached until its node counts as lost
 MAX_STARTS = 3  # of the process on one node
 RESERVED = ("CPU", "GPU")
-ABSENT = "the command fleet needs Ray: pip install 'torchduet[fleet]'"
 
 
 class _Node:
@@ -286,7 +286,7 @@ def imported() -> Any:
         import ray.exceptions
         import ray.util.scheduling_strategies
     except ModuleNotFoundError:
-        raise ClusterError(ABSENT) from None
+        raise ClusterError(f"the command fleet needs Ray: {install('fleet', 'ray')}") from None
     return ray
 
 

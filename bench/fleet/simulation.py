@@ -12,7 +12,6 @@ import itertools
 import json
 import math
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -271,6 +270,8 @@ def _merge(like: Mapping[str, Any], measured: Mapping[str, Sequence[str]]) -> fl
 
 
 def _peak_mb() -> float:
+    import resource  # Windows has none
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB on Linux
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torchduet.suites.free_memory import available as available
+from pathlib import Path
 
 SMALL = 4 * 2**20  # bytes of a file that is read whatever memory there is
 # Bytes of Python objects, measured: a number and its place in a list, an empty list, the table of a dictionary, and
@@ -15,3 +15,10 @@ def needed(content: bytes) -> int:
     commas, colons, quotes, objects, lists = map(content.count, (b",", b":", b'"', b"{", b"["))
     tables = TABLE * min(objects, colons)
     return 2 * len(content) + NUMBER * commas + QUOTE * quotes + CONTAINER * (objects + lists) + tables
+
+
+def available(*folders: Path) -> int | None:
+    """Bytes that this process may still use; see :func:`torchduet.suites.free_memory.available`."""
+    from torchduet.suites import free_memory  # only for large files: importing the suites takes longer than small ones
+
+    return free_memory.available(*folders)

@@ -56,7 +56,7 @@ RUNS = [  # commands that measure nothing
 
 
 def module(name: str) -> Path:
-    path = ROOT / name.replace(".", "/")
+    path = ROOT / name.removeprefix("torchduet.").replace(".", "/")
     return path.with_suffix(".py") if path.with_suffix(".py").is_file() else path / "__main__.py"
 
 

@@ -92,7 +92,7 @@ def test_full_width_letters_are_an_em_wide() -> None:
 
 
 def test_marks_look_as_the_symbols_in_the_text() -> None:
-    assert SYMBOLS == {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○"}
+    assert SYMBOLS == {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○", "suspected": "?"}
     filled = forest([bar(1.0, verdict="same")], 0.02, "f")
     hollow = forest([bar(1.0, verdict="unclear")], 0.02, "f")
     assert "var(--card)" not in filled

@@ -171,7 +171,7 @@ def test_a_duet_has_the_commands_of_both_sides(document: Any) -> None:
     sides["against"].update(python="/mine/bin/python", env={}, rev=None, label="your files")
     run = from_json(duet)
     a, b = hand_offs(run.about, run.records[0])
-    assert (a.side, b.side) == ("A: main", "B: your files")
+    assert (a.side, b.side) == ("main", "your files")
     assert a.commands[0].line.startswith("OMP_NUM_THREADS='2 3' /other/bin/python -m torchduet run --case ")
     assert b.commands[0].line.startswith("/mine/bin/python -m torchduet run --case ")
     assert any("needs Torchduet" in note for note in b.notes)

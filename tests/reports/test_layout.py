@@ -15,9 +15,9 @@ from torchduet.reports.read.run_file import from_json
 @pytest.mark.parametrize("section", SECTIONS, ids=[section.id for section in SECTIONS])
 def test_a_template_shows_the_section_under_its_own_anchor(section: Section) -> None:
     template = (TEMPLATES / section.template).read_text("utf-8")
-    assert re.findall(r'<section id="([^"{]+)" aria-labelledby="([^"]+)"', template) == [
-        (section.id, f"{section.id}-h")
-    ]
+    found = re.findall(r'<section id="([^"{]+)" aria-labelledby="([^"]+)"', template)
+    assert found[0] == (section.id, f"{section.id}-h")
+    assert all(label == f"{anchor}-h" for anchor, label in found)
 
 
 def test_the_navigation_leads_to_the_sections_in_their_order() -> None:

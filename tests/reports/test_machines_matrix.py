@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from typing import Any, cast
@@ -10,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.merge.made_parts import named, part
 from tests.reports.on_machines import EPYC, SQUARE, WORK, XEON, epyc, h200, on, record_of, records, run_on, xeon
 from tests.reports.sample import make_run
+from torchduet.bench.merge.merging import merged
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.machines.columns import NoSuchMachine, base_of, columns
 from torchduet.reports.machines.comparison import comparison
@@ -176,9 +179,8 @@ def test_runs_of_one_machine_share_a_column_and_their_times_are_averaged() -> No
 
 
 def test_a_merged_run_names_its_machines() -> None:
-    merged = on(make_run(), cpu=EPYC)
-    merged[KEY]["parts"] = [{"node": "a"}, {"node": "b"}, {"node": "a"}]
-    (column,) = columns([from_json(merged)])
+    nodes = {seed: part(seed, node=node, machine={"cpu": EPYC}) for seed, node in ((1, "a"), (2, "b"), (3, "a"))}
+    (column,) = columns([from_json(json.loads(json.dumps(merged(named(*nodes.values())))))])
     assert column.measurements == "2 machines"
     assert column.details == "2 cores · 1 thread · 2 machines"
 

@@ -341,7 +341,7 @@ def test_of_a_duet_bs_profile_is_held_against_as(tmp_path: Path) -> None:
     found = section(load(path))
     assert found is not None
     (heading, says), (_, gone) = (profile.comparisons[-1] for profile in found["profiles"])
-    assert heading == "B against A"
+    assert heading == "torch 2.13.0 against torch 2.12.0"
     assert "matrix products and convolutions 40.0 µs → 190 µs" in " ".join(says)
-    assert "In 50 % of B’s profiled calls other processes took a core" in " ".join(says)
-    assert "B has no profile here: gone.json.gz no such file" in gone[0]
+    assert "In 50 % of the profiled calls of torch 2.13.0 other processes took a core" in " ".join(says)
+    assert "There is no profile of torch 2.13.0 here: gone.json.gz no such file" in gone[0]

@@ -95,5 +95,7 @@ def test_all_has_every_extra_for_users() -> None:
         "test",
         "lint",
         "peers",
+        "docs",
+        "fleet",  # 240 MB
         "torchao",
     }  # transformers imports torchao wherever it is

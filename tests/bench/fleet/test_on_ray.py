@@ -19,6 +19,7 @@ import pytest
 from torchduet.bench.fleet.actor import environment_of_node
 from torchduet.bench.fleet.journal import FleetJournal
 from torchduet.bench.record.journal import JournalError
+from torchduet.suites.extras import install
 
 ROOT = Path(__file__).parents[3]
 MANY = ROOT / "tests" / "faults" / "workloads" / "many.py"
@@ -255,7 +256,7 @@ def test_without_ray_it_says_how_to_install_it(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (
         2,
-        "error: the command fleet needs Ray: pip install 'torchduet[fleet]'\n",
+        f"error: the command fleet needs Ray: {install('fleet', 'ray')}\n",
     )
     assert not (tmp_path / "fleet").exists()
 
