@@ -404,7 +404,8 @@ def test_a_comparison_shows_what_is_slower_first_and_is_filtered_by_verdict(comp
     compared_page.get_by_role("search").get_by_label("Verdict").select_option("slower")
     (row,) = shown(compared_page)
     assert "matmul.square[n=512] cpu eager fp32" in row["words"]
-    assert compared_page.get_by_role("heading", level=1).inner_text() == "2 runs against base.json"
+    title = compared_page.get_by_role("heading", level=1).inner_text()
+    assert title == "2 runs against base.json: 1 of 57 cases is slower or faster in at least one"
 
 
 def test_a_comparison_says_beside_an_open_verdict_what_keeps_it_open(compared_page: Page) -> None:
