@@ -23,7 +23,7 @@ class NodeActor:
     """
 
     def __init__(self, has_files: bool) -> None:
-        self._child = Child(environment_of_node(), files=Path.cwd() if has_files else None)
+        self._child = Child(environment_of_node(), files=working_folder() if has_files else None)
 
     def send(self, order: bytes) -> None:
         """Pass an order on."""
@@ -36,6 +36,14 @@ class NodeActor:
     def end(self) -> None:
         """End the process."""
         self._child.end()
+
+
+def working_folder() -> Path:
+    """The working folder's path, even while Ray replaces the folder, as it does for another of its nodes here."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path(os.readlink("/proc/self/cwd").removesuffix(" (deleted)"))  # noqa: PTH115 - the text is needed
 
 
 def environment_of_node(own: Mapping[str, str] | None = None, parent: Path | None = None) -> dict[str, str]:

@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 from torchduet.bench.fleet.messages import LAST, Gone, MessageError, Order, Reply, encode, reply_of
 from torchduet.bench.host.child_processes import describe_exit, last_lines
@@ -23,7 +23,26 @@ from torchduet.bench.host.temporary import RunFolder
 
 COMMAND = (sys.executable, "-m", "torchduet.bench.fleet.node")
 FILES = "files"
+COPY_ATTEMPTS, COPY_SECONDS = 10, 0.5  # while the folder is replaced
 END_SECONDS = 12.0  # after SIGTERM: the process ends by itself within 9.5 s
+
+
+def copy(files: Path, target: Path, attempts: int = COPY_ATTEMPTS) -> None:
+    """Copy a folder, again from the start where it was replaced meanwhile.
+
+    Raises:
+        OSError: it cannot be copied.
+    """
+    for attempt in range(attempts):
+        try:
+            shutil.copytree(files, target, symlinks=True)
+        except (FileNotFoundError, shutil.Error):
+            if attempt + 1 == attempts:
+                raise
+            shutil.rmtree(target, ignore_errors=True)
+            sleep(COPY_SECONDS)
+        else:
+            return
 
 
 class Child:
@@ -40,7 +59,7 @@ class Child:
     def __init__(self, environment: Mapping[str, str] | None = None, files: Path | None = None) -> None:
         self._folder = RunFolder()
         if files is not None:
-            shutil.copytree(files, self._folder.path / FILES, symlinks=True)
+            copy(files, self._folder.path / FILES)
         self._log = self._folder.path / "output"
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(

@@ -70,6 +70,7 @@ class RayNodes:
         self._starts: dict[str, int] = {}
         self._looked = -LOOK_SECONDS
         self._events: list[Event] = []
+        self._ending: dict[Any, Any] = {}  # the reply of an actor that ends its process → the actor
         try:
             if when_busy == REFUSE and (busy := self._busy()):
                 hosts = ", ".join(sorted(busy.values()))
@@ -86,6 +87,7 @@ class RayNodes:
                 self._looked = monotonic()
                 self._look()
             self._receive(max(0.0, min(deadline - monotonic(), LOOK_SECONDS)))
+            self._free_ended()
             if self._events or monotonic() >= deadline:
                 events, self._events = self._events, []
                 return events
@@ -113,9 +115,9 @@ class RayNodes:
         """Release all nodes, and leave the cluster; from one that is gone, Ray could not take leave."""
         if self.abandoned:
             return
-        nodes = list(self._nodes.values())
         with contextlib.suppress(Exception):
-            self._ray.wait([node.actor.end.remote() for node in nodes], num_returns=len(nodes), timeout=15.0)
+            ends = [*self._ending, *(node.actor.end.remote() for node in self._nodes.values())]
+            self._ray.wait(ends, num_returns=len(ends), timeout=15.0)
         with contextlib.suppress(Exception):
             self._ray.shutdown()
 
@@ -125,10 +127,17 @@ class RayNodes:
         return self._head.gone
 
     def _end(self, node: _Node) -> None:
-        """End the process, then the actor: it is killed in any case when the cluster is left."""
+        """End the process, with its files; the actor ends after it, and in any case when the cluster is left."""
         with contextlib.suppress(self._ray.exceptions.RayError):
-            node.actor.end.remote()
-            node.actor.__ray_terminate__.remote()
+            self._ending[node.actor.end.remote()] = node.actor
+
+    def _free_ended(self) -> None:
+        """End the actors whose processes have ended. Calls run at once in an actor: sooner it would leave files."""
+        if self._ending:
+            ended, _ = self._ray.wait(list(self._ending), num_returns=len(self._ending), timeout=0)
+            for reference in ended:
+                with contextlib.suppress(self._ray.exceptions.RayError):
+                    self._ending.pop(reference).__ray_terminate__.remote()
 
     def _look(self) -> None:
         """Start an actor on each node that has none, and find out which nodes will be taken away.
@@ -261,6 +270,8 @@ class RayNodes:
             )
         except Exception as error:  # noqa: BLE001 (Ray raises ConnectionError, RuntimeError, ValueError and others)
             raise ClusterError(f"--address {address}: {_line(error)}") from None
+        # Ray prints the log of a lost node to this process's standard output; its own debugger turns that off so.
+        self._ray._private.worker._worker_logs_enabled = False
 
 
 def imported() -> Any:
@@ -282,4 +293,6 @@ def imported() -> Any:
 def _line(error: BaseException) -> str:
     """The first line of an error of Ray, which can have a hundred."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+    if lines and "creation task" in lines[0]:  # the first line names the actor, the last one the cause
+        lines = lines[-1:]
+    return lines[0][:300].rstrip(".") if lines else type(error).__name__

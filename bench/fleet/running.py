@@ -130,11 +130,19 @@ def measure(asked: Asked, reports: Reports, refuse: Callable[[Exception | str], 
     if resumed:
         say(resumed)
     with tempfile.TemporaryDirectory(prefix="torchduet-fleet-", ignore_cleanup_errors=True) as temporary:
+        connecting = StopRequest()  # of its own: Ray sets a handler, too, which is replaced below
+        connecting.listen()
         try:
             nodes = connect(asked.address, package(Path(temporary)), folder, options.when_busy)
         except (ClusterError, OSError) as error:
             _end_unused(journal)
             return refuse(error)
+        except KeyboardInterrupt:
+            connecting.ends = True
+            _end_unused(journal)
+            return connecting.exit_code
+        finally:
+            connecting.restore()
         driver = Driver(options, nodes, journal, results.keep, stop_request=stop_request, say=say, show=line.show)
         stop_request.graceful = True
         stop_request.listen()
@@ -181,8 +189,10 @@ def _write(
     for text in (*result.hints, *words(result)):
         say(text)
     problems += results.problems
-    if run is not None and reports.render(str(run), str(asked.folder / PAGE)):
-        say(f"the page was not made: torchduet render {run} makes it")
+    page = asked.folder / PAGE
+    has_page = run is None or not reports.render(str(run), str(page))
+    if not has_page:
+        say(f"error: the page is not in its place; torchduet render {run} -o {page} makes it")
     for text in problems:
         say(f"error: {text}")
     whole = not (problems or result.unreached or result.stopped)
@@ -193,7 +203,7 @@ def _write(
         say(f"to continue it, give the same options and --resume; what was measured is in {journal.path}")
     if run is not None:
         print(run)
-    if problems:
+    if problems or not has_page:
         return UNUSABLE
     return NOT_ALL if result.unreached or result.failed or results.failed else 0
 
@@ -223,9 +233,15 @@ def _journal(asked: Asked, header: Header) -> tuple[FleetJournal, str]:
     if lines or edited:
         journal.close()
         raise JournalError(f"--resume: {path} is of another fleet: {'; '.join(lines + edited)}")
-    damaged = f"; {journal.dropped} damaged lines are left out" if journal.dropped else ""
-    families = sum(log.families for log in journal.logs.values())
-    return journal, f"resumed from {path}: {families} families were measured on {len(journal.logs)} machines{damaged}"
+    left_out = f"; {_counted(journal.dropped, 'damaged line')} left out" if journal.dropped else ""
+    families = _counted(sum(log.families for log in journal.logs.values()), "family", "families")
+    machines = _counted(len(journal.logs), "machine")
+    return journal, f"resumed from {path}: {families} measured on {machines}{left_out}"
+
+
+def _counted(number: int, one: str, more: str = "") -> str:
+    """``1 family``, ``2 families``."""
+    return f"{number} {one if number == 1 else more or f'{one}s'}"
 
 
 def _end_unused(journal: FleetJournal) -> None:

@@ -137,8 +137,10 @@ def _in_visits(record: Record, parts: Sequence[PartRecord]) -> Record:
 
 
 def _with_ratios(compared: Any) -> Any:
-    ratios = compared.get("visit_ratios", [compared["ratio"]])
-    return {**compared, "visit_ratios": ratios, "visit_errors": compared.get("visit_errors", [None] * len(ratios))}
+    ratios, errors = compared.get("visit_ratios", [compared["ratio"]]), compared.get("visit_errors", [])
+    if len(errors) != len(ratios):
+        errors = [None] * len(ratios)
+    return {**compared, "visit_ratios": ratios, "visit_errors": errors}
 
 
 def _timing(timings: Sequence[TimingRecord]) -> TimingRecord:

@@ -233,10 +233,18 @@ def _missing(parts: Sequence[PartRecord], missing: Missing) -> list[str]:
     ]
 
 
+def _left_out(shards: int, parts: Sequence[PartRecord]) -> str:
+    """What follows for the cases of missing shards, beside which there may be runs that are no shards."""
+    whose = "its" if shards == 1 else "their"
+    if all("shard" in part for part in parts):
+        return f"{whose} cases were not measured"
+    return f"of {whose} cases there is only what other runs measured"
+
+
 def _own_warnings(parts: Sequence[PartRecord], records: Mapping[str, Record], missing: Missing) -> list[str]:
     """What merging itself has to say of the run."""
     lines = [
-        f"{missing_in_words(number, shards)}: their cases were not measured"
+        f"{missing_in_words(number, shards)}: {_left_out(len(shards), parts)}"
         for (number, plan), shards in missing.items()
         if any(plan_of(part) == (number, plan) for part in parts)
     ]

@@ -30,7 +30,7 @@ def options(given: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for key in dict.fromkeys(key for of in given for key in of):
         values = [of[key] for of in given if of.get(key) is not None]
         if key in SUMMED_OPTIONS:
-            found[key] = sum(values)
+            found[key] = sum(value for value in values if isinstance(value, int | float))
         else:
             different = union(values)
             found[key] = (different[0] if different else None) if len(different) < 2 else ", ".join(map(str, different))

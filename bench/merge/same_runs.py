@@ -74,6 +74,8 @@ def _states(sources: Sequence[Source]) -> Iterator[tuple[Source, PartRecord, Sou
         same.sort(key=lambda item: (len(item[0].parts) > 1, _placements(item[0])))
         for at, (earlier, part) in enumerate(same):
             for later, other in same[at + 1 :]:
+                if other["digest"] == part["digest"]:  # a copy, which is told of already
+                    continue
                 if later is not earlier and _have_a_visit_in_common(earlier, part, later, other):
                     yield earlier, part, later, other
                     break

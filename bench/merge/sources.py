@@ -49,7 +49,8 @@ class Source:
 
 def has_record(benchmark: Any) -> bool:
     """Whether a benchmark is one of Torchduet's."""
-    return isinstance(benchmark, Mapping) and bool((benchmark.get("extra_info") or {}).get(KEY))
+    extra = benchmark.get("extra_info") if isinstance(benchmark, Mapping) else None
+    return isinstance(extra, Mapping) and bool(extra.get(KEY))
 
 
 def record_of(benchmark: Mapping[str, Any]) -> Record:
@@ -83,7 +84,22 @@ def _source(
 ) -> Source:
     by_case = {record_of(benchmark)["case"]["id"]: benchmark for benchmark in benchmarks}
     parts = about.get("parts") or [_part(document, about, [record_of(benchmark) for benchmark in benchmarks])]
+    _check_parts(name, by_case, len(parts))
     return Source(name, document, about, tuple(parts), by_case)
+
+
+def _check_parts(name: str, benchmarks: Mapping[str, Mapping[str, Any]], number: int) -> None:
+    """Return if every record and every visit is of a part that the run has.
+
+    Raises:
+        MergeError: one is not; the message names the document, the case and the key.
+    """
+    for case, benchmark in benchmarks.items():
+        record = record_of(benchmark)
+        of_visits = [visit.get("part", 0) for visit in record["timing"].get("visits", [])]
+        for key, indices in (("parts", record.get("parts", [])), ("timing.visits: part", of_visits)):
+            if wrong := [index for index in indices if not 0 <= index < number]:
+                raise MergeError(f"{name}: {case}: {key}: its run has {number}, from 0, and not {wrong[0]}")
 
 
 def _without_machine(benchmark: Mapping[str, Any], key: str) -> Mapping[str, Any]:

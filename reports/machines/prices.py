@@ -50,8 +50,9 @@ class Prices:
 
         A machine with an accelerator has the price of the accelerator, never that of its CPU.
         """
-        if column.machine.key in self.per_hour:
-            return column.machine.key
+        by_key = next((name for name in self.per_hour if name.lower() == column.machine.key), None)
+        if by_key is not None:
+            return by_key
         matching = [name for name in self.per_hour if any(_is_part(name, hardware) for hardware in column.hardware)]
         return max(matching, key=len, default=None)
 

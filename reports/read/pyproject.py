@@ -58,5 +58,7 @@ def _toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError:
         raise PyprojectError(f"{path}: cannot be read as TOML: it is nested too deeply") from None
-    except (OSError, ValueError) as error:  # beside what is no TOML: what is no UTF-8, and numbers of 5,000 digits
+    except OSError as error:
+        raise PyprojectError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # beside what is no TOML: what is no UTF-8, and numbers of 5,000 digits
         raise PyprojectError(f"{path}: cannot be read as TOML: {error}") from None

@@ -32,7 +32,7 @@ def runs(document: Any, name: str, read: Callable[[Any, str], Run]) -> list[Run]
     Raises:
         ContractError: the document is malformed; the message names the key.
     """
-    machines, benchmarks = document[KEY][MACHINES], document["benchmarks"]
+    machines, benchmarks = document[KEY][MACHINES], document.get("benchmarks")
     if not isinstance(machines, dict) or not machines:
         raise ContractError(f"{KEY}.{MACHINES}: expected an object with a run for each machine, got {shown(machines)}")
     if not isinstance(benchmarks, list):

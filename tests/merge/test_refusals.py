@@ -151,6 +151,14 @@ def test_two_runs_that_began_in_the_same_second_on_nodes_of_one_name_are_two() -
     assert len(about(merged(named(one, other)))["parts"]) == 2
 
 
+def test_beside_a_whole_run_missing_shards_leave_no_case_out() -> None:
+    found = merge(named(*shards(2)[:1], part(5)), missing_ok=True)
+    assert (
+        "shard 2 of 2 is missing: of its cases there is only what other runs measured"
+        in (about(found.document)["warnings"])
+    )
+
+
 def test_nothing() -> None:
     with pytest.raises(MergeError, match="there is no run"):
         merged([])

@@ -73,6 +73,7 @@ def test_without_a_choice_the_machines_are_named(fleet: Path) -> None:
     ("spoil", "says"),
     [
         (lambda document: document[KEY].update(machines={}), "torchduet.machines: expected an object with a run"),
+        (lambda document: document.pop("benchmarks"), "benchmarks: expected a list"),
         (lambda document: document[KEY].update(machines=[1]), "torchduet.machines: expected an object with a run"),
         (
             lambda document: document[KEY]["machines"][HERE].pop("started"),

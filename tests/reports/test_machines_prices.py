@@ -87,6 +87,7 @@ def test_the_key_comes_before_a_name_and_a_longer_name_before_a_shorter() -> Non
     (column,) = columns([h200()])
     assert Prices({"NVIDIA": 1.0, "NVIDIA H200": 2.0, "H200": 3.0}).of(column) == 2.0
     assert Prices({"NVIDIA H200": 2.0, column.machine.key: 4.0}).of(column) == 4.0
+    assert Prices({"NVIDIA H200": 2.0, column.machine.key.upper(): 4.0}).of(column) == 4.0
 
 
 @given(st.floats(1e-9, 1e9), st.floats(1e-12, 1e6))

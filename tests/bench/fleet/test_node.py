@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import time
 import uuid
@@ -14,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from torchduet.bench.fleet.child import Child
+from torchduet.bench.fleet.actor import working_folder
+from torchduet.bench.fleet.child import Child, copy
 from torchduet.bench.fleet.journal import FleetJournal, Header
 from torchduet.bench.fleet.kinds import kind_of
 from torchduet.bench.fleet.messages import (
@@ -240,3 +242,33 @@ def test_a_case_that_it_does_not_have_is_told(starting: Callable[[], Driver]) ->
     assert isinstance(planned, Planned)
     assert planned.unmatched == ["* cuda *"]
     assert len(planned.families) == 3
+
+
+def test_files_that_are_replaced_while_they_are_copied_are_copied_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, real = tmp_path / "source", shutil.copytree
+    tries = []
+
+    def replaced(*given: Any, **named: Any) -> Any:
+        tries.append(source.exists())
+        if len(tries) == 2:
+            source.mkdir()
+            (source / "suite.py").write_text("")
+        return real(*given, **named)
+
+    monkeypatch.setattr(shutil, "copytree", replaced)
+    copy(source, tmp_path / "target")
+    assert (tries, (tmp_path / "target" / "suite.py").exists()) == ([False, False], True)
+    with pytest.raises(FileNotFoundError):
+        copy(tmp_path / "absent", tmp_path / "other", 2)
+
+
+def test_the_path_of_a_working_folder_that_was_removed_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert working_folder() == gone

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,7 +107,7 @@ class Run:
         return []
 
     def end(self) -> int:
-        self.process.communicate(timeout=SECONDS)
+        self.printed, _ = self.process.communicate(timeout=SECONDS)
         return self.process.returncode
 
 
@@ -145,6 +146,7 @@ def test_a_node_is_killed_another_joins_and_all_families_are_measured_once(clust
     cluster.let(FAMILIES)
     assert run.end() == 0, run.errors
     assert "takes no part" not in run.errors
+    assert "raylet" not in run.printed + run.errors, "what Ray logs of a lost node is not printed"
     assert sorted(cases(run.folder / "merged.json")) == ALL
     files = sorted((run.folder / "machines").iterdir())
     assert len(files) == 3
@@ -214,12 +216,14 @@ def test_reserved_cpus_are_refused_if_that_is_asked_for(cluster: Cluster, tmp_pa
 
 def test_a_file_that_cannot_be_used_is_one_line(cluster: Cluster, tmp_path: Path) -> None:
     suite = tmp_path / "suite.py"
-    suite.write_text("raise ValueError('not today')\n")
+    suite.write_text(f"raise ValueError('not today')  # {tmp_path}\n")
     run = Run(tmp_path, "--address", cluster.address, "--when-busy", "go", "--suite", str(suite))
     assert run.end() == 2
     (line,) = (line for line in run.errors.splitlines() if line.startswith("error:"))
     assert "not today" in line
     assert not run.folder.exists()
+    sent = Path(tempfile.gettempdir()).glob("torchduet-*/files/suite.py")
+    assert all(str(tmp_path) not in path.read_text() for path in sent), "the machine's copy is removed"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,23 @@ from torchduet.bench.fleet.running import Asked, Reports, measure
 GIVEN: dict[str, Any] = {"tier": "quick", "suite": None, "data": None, "threads": None, "budget": None, "case": None}
 
 
+def merge(paths: Sequence[Path], target: Path) -> None:
+    """Stands for the merging, which has tests of its own: what the files name as not reached."""
+    runs = [json.loads(path.read_bytes())["torchduet"] for path in paths]
+    unreached = [case for run in runs for case in run["unreached"]]
+    target.write_text(json.dumps({"torchduet": {"unreached": unreached}}), "utf-8")
+
+
 class Command:
     """``torchduet fleet``, in a folder of its own."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self._capsys = folder / "fleet", capsys
         self.rendered: list[str] = []
+        self.render_code = 0
         self.refused: list[str] = []
         monkeypatch.chdir(folder)
-        monkeypatch.setattr(running, "merged", lambda documents: {"merged": [Path(name).name for name, _ in documents]})
+        monkeypatch.setattr(running, "merge", merge)  # made-up runs are none that could be merged
         monkeypatch.setattr(running, "package", lambda folder: folder)
 
     def run(self, cluster: Cluster, *, resume: bool = False, given: dict[str, Any] | None = None, **own: Any) -> int:
@@ -55,8 +64,9 @@ class Command:
 
     def _render(self, run: str, page: str) -> int:
         self.rendered.append(run)
-        Path(page).write_text("a page")
-        return 0
+        if not self.render_code:
+            Path(page).write_text("a page")
+        return self.render_code
 
     def _refuse(self, error: Exception | str) -> int:
         self.refused.append(str(error))
@@ -83,6 +93,25 @@ def test_all_files_are_written_and_the_journal_is_removed(command: Command) -> N
     assert command.files() == ["machines/a-aaaa.json", "machines/b-aaaa.json", "merged.json", "report.html"]
     assert cluster.closed
     assert command.rendered == [str(command.folder / "merged.json")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_while_it_connects_leaves_nothing(command: Command, number: signal.Signals) -> None:
+    def connect(*_: Any) -> Nodes:
+        signal.raise_signal(number)
+        raise AssertionError
+
+    asked = Asked(FleetOptions(given=GIVEN, split=True), "auto", command.folder, resume=False)
+    assert measure(asked, Reports(lambda _: {}, lambda *_: 0), lambda _: 2, connect) == 128 + number
+    assert not command.folder.exists()
+
+
+def test_a_page_that_cannot_be_written_is_an_error_beside_whole_results(command: Command) -> None:
+    command.render_code = 2
+    assert command.run(cluster_of(["a"])) == 2
+    merged = command.folder / "merged.json"
+    assert f"error: the page is not in its place; torchduet render {merged} -o" in command.says()
+    assert command.files() == ["machines/a-aaaa.json", "merged.json"]
 
 
 def test_results_of_another_fleet_are_not_touched(command: Command) -> None:
