@@ -35,7 +35,7 @@ class Telling:
         """Tell it; see :func:`progress`."""
         if nobody and seconds_to_wait is not None and not self._said:
             self._said = True
-            self._say(f"waiting for a machine, at most {duration(seconds_to_wait)} (--wait): {nobody}")
+            self._say(f"waiting for a machine, at most {duration(seconds_to_wait)} more (--wait): {nobody}")
         elif not nobody:
             self._said = False
         self._show(progress(members, queue, waiting, seconds_to_wait, nobody))

@@ -272,7 +272,7 @@ def test_a_cluster_that_has_no_machine_at_all_is_said_at_once_with_what_to_do(tm
     with pytest.raises(FleetError, match=rf"no machine took part within 1 min \(--wait\): {why}"):
         fleet.run()
     ((lines, shown),) = seen
-    assert lines == [f"waiting for a machine, at most 1 min (--wait): {why}"]
+    assert lines == [f"waiting for a machine, at most 1 min more (--wait): {why}"]
     assert why in shown
     assert fleet.lines == lines, "said once"
 
