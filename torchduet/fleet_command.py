@@ -124,7 +124,7 @@ def run(command: argparse.Namespace) -> int:
     except (OptionError, run_lock.LockError) as error:
         return refuse(error)
     asked = Asked(own, options.address, Path(options.output), resume=options.resume)
-    return measure(asked, Reports(run_so_far, _render), refuse)
+    return measure(asked, Reports(run_so_far, _render, _answer), refuse)
 
 
 def _render(run: str, page: str) -> int:
@@ -132,3 +132,15 @@ def _render(run: str, page: str) -> int:
     from torchduet.bench.plugin.against_command import ended
 
     return ended([sys.executable, "-m", "torchduet", "render", run, "-o", page])
+
+
+def _answer(run: str) -> list[str]:
+    """The answer of the merged file; nothing if it cannot be read: its page says why, which is made next."""
+    from torchduet.reports.commands.closing import closing
+    from torchduet.reports.read.pyproject import PyprojectError
+    from torchduet.reports.read.run_file import RunFileError
+
+    try:
+        return closing(run)
+    except (RunFileError, PyprojectError):
+        return []

@@ -19,7 +19,7 @@ from torchduet.bench.fleet.options import FleetOptions
 from torchduet.bench.fleet.parts import Parts
 from torchduet.bench.fleet.queue import Queue
 from torchduet.bench.fleet.result import Result, result_of
-from torchduet.bench.fleet.words import nobody, progress
+from torchduet.bench.fleet.words import Telling, unattended
 from torchduet.bench.host.signals import StopRequest
 
 POLL_SECONDS = 0.5
@@ -51,8 +51,8 @@ class Driver:
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._options, self._nodes, self._journal, self._keep = options, nodes, journal, keep
-        self._stop, self._say, self._show, self._now = stop_request or StopRequest(), say, show, now
-        self._queue = Queue(split=options.split)
+        self._stop, self._say, self._now = stop_request or StopRequest(), say, now
+        self._telling, self._queue = Telling(say, show), Queue(split=options.split)
         self._admission = Admission(options, journal, self._queue)
         self._start = messages.Start(options=dict(options.given), when_busy=options.when_busy)
         self._members: dict[str, Member] = {}
@@ -60,8 +60,7 @@ class Driver:
         self._begun, self._gathered, self._unwritten = now(), False, False
         self._stopped_at: float | None = None
         self._alone_since: float | None = None
-        self._problems: dict[str, str] = {}
-        self._hints: list[str] = []
+        self._problems, self._hints = dict[str, str](), list[str]()
 
     def run(self) -> Result:
         """Measure until the end; see :meth:`result` for what there is then.
@@ -80,7 +79,8 @@ class Driver:
                     self._gather()
                 for member in list(self._members.values()):
                     self._order_next(member)
-            self._show(progress(self._members.values(), self._queue, self._waiting(), self._seconds_to_wait()))
+            left, nobody = self._seconds_to_wait(), self._nodes.nobody()
+            self._telling.tell(self._members.values(), self._queue, self._waiting(), left, nobody)
         return self.result()
 
     def result(self) -> Result:
@@ -292,7 +292,7 @@ class Driver:
             return False
         if self._gathered:
             return True
-        raise FleetError(nobody(self._options.wait_seconds, waiting))
+        raise FleetError(unattended(self._options.wait_seconds, waiting, self._nodes.nobody()))
 
     def _waiting(self) -> dict[str, str]:
         """Machines that take no part yet: host → why."""

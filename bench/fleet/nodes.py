@@ -79,6 +79,9 @@ class Nodes(Protocol):
     def waiting(self) -> Mapping[str, str]:
         """Machines that cannot be given orders yet: host → why, ``is used by others``."""
 
+    def nobody(self) -> str:
+        """Why the cluster has no machine on which anything could be measured, and how to add one; empty if it has."""
+
     def close(self) -> None:
         """Release all machines."""
 

@@ -19,6 +19,7 @@ from torchduet.bench.fleet.head import Head, check_address
 from torchduet.bench.fleet.messages import Gone, Order, encode, reply_of
 from torchduet.bench.fleet.nodes import Arrived, ClusterError, Event, Leaving, Lost, Said
 from torchduet.bench.fleet.sent import EXCLUDED
+from torchduet.bench.fleet.words import first_line, no_machine
 from torchduet.bench.host.run_lock import GO, REFUSE
 from torchduet.suites.extras import install
 
@@ -66,7 +67,8 @@ class RayNodes:
         self._nodes: dict[str, _Node] = {}  # by Ray's id
         self._sends_files = folder is not None
         self._connect(address, package, folder)
-        self._head = Head(str(self._ray.get_runtime_context().gcs_address))
+        self._address = str(self._ray.get_runtime_context().gcs_address)
+        self._head, self._has_machines = Head(self._address), True
         self._starts: dict[str, int] = {}
         self._looked = -LOOK_SECONDS
         self._events: list[Event] = []
@@ -111,6 +113,10 @@ class RayNodes:
         """Nodes whose CPUs others use; see :class:`torchduet.bench.fleet.nodes.Nodes`."""
         return {node.host: "is used by others" for node in self._nodes.values() if not node.told}
 
+    def nobody(self) -> str:
+        """Why there is no machine; see :class:`torchduet.bench.fleet.nodes.Nodes`."""
+        return "" if self._has_machines else no_machine(self._address)
+
     def close(self) -> None:
         """Release all nodes, and leave the cluster; from one that is gone, Ray could not take leave."""
         if self.abandoned:
@@ -151,7 +157,8 @@ class RayNodes:
             alive = {str(node["NodeID"]): node for node in self._ray.nodes() if node["Alive"]}
             busy, draining = self._busy(), self._draining()
         except Exception as error:  # noqa: BLE001 (Ray's own errors of a lost connection have no common class)
-            raise ClusterError(f"the cluster cannot be reached any more: {_line(error)}") from None
+            raise ClusterError(f"the cluster cannot be reached any more: {first_line(error)}") from None
+        self._has_machines = any(node["Resources"].get("CPU") for node in alive.values())
         for key, node in alive.items():
             if key not in self._nodes and node["Resources"].get("CPU") and self._starts.get(key, 0) < MAX_STARTS:
                 self._start(key, node, is_busy=key in busy)
@@ -205,14 +212,14 @@ class RayNodes:
             now = monotonic()
             node.unavailable = now if node.unavailable is None else node.unavailable
             if now - node.unavailable > UNAVAILABLE_SECONDS:
-                self._lose(node, f"cannot be reached: {_line(error)}")
+                self._lose(node, f"cannot be reached: {first_line(error)}")
                 return
             sleep(RETRY_SECONDS)
         except errors.RuntimeEnvSetupError as error:
-            self._lose(node, f"cannot be sent this package: {_line(error)}")
+            self._lose(node, f"cannot be sent this package: {first_line(error)}")
             return
         except errors.RayError as error:
-            self._lose(node, f"was lost: {_line(error)}")
+            self._lose(node, f"was lost: {first_line(error)}")
             return
         else:
             node.unavailable = None
@@ -269,7 +276,7 @@ class RayNodes:
                 include_dashboard=False,
             )
         except Exception as error:  # noqa: BLE001 (Ray raises ConnectionError, RuntimeError, ValueError and others)
-            raise ClusterError(f"--address {address}: {_line(error)}") from None
+            raise ClusterError(f"--address {address}: {first_line(error)}") from None
         # Ray prints the log of a lost node to this process's standard output; its own debugger turns that off so.
         self._ray._private.worker._worker_logs_enabled = False
 
@@ -288,11 +295,3 @@ def imported() -> Any:
     except ModuleNotFoundError:
         raise ClusterError(f"the command fleet needs Ray: {install('fleet', 'ray')}") from None
     return ray
-
-
-def _line(error: BaseException) -> str:
-    """The first line of an error of Ray, which can have a hundred."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if lines and "creation task" in lines[0]:  # the first line names the actor, the last one the cause
-        lines = lines[-1:]
-    return lines[0][:300].rstrip(".") if lines else type(error).__name__

@@ -34,6 +34,7 @@ from torchduet.bench.run.resume import sources
 from torchduet.suites.registry import names
 
 NOT_ALL, UNUSABLE = 1, 2  # exit codes
+QUIET_SECONDS = 60.0  # from one line on the progress to the next where there is no terminal
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,12 @@ class Reports:
     Attributes:
         run_of: makes the file of a run of its log.
         render: writes the page of a run's file; returns the exit code.
+        answer: what a run's file says, in a few lines; none of a file that cannot be read.
     """
 
     run_of: Callable[[RunLog], dict[str, Any]]
     render: Callable[[str, str], int]
+    answer: Callable[[str], Sequence[str]]
 
 
 def merge(paths: Sequence[Path], target: Path) -> None:
@@ -121,7 +124,7 @@ def measure(asked: Asked, reports: Reports, refuse: Callable[[Exception | str], 
         return refuse(f"-o {asked.folder}: cannot be written: {error.strerror or error}; name another folder")
     results = Results(asked.folder, reports.run_of, _commit())
     stop_request, problems = StopRequest(), list[str]()
-    line = ProgressLine(forgiving(sys.stderr), lambda: 0)
+    line = ProgressLine(forgiving(sys.stderr), lambda: 0, QUIET_SECONDS)
 
     def say(text: str) -> None:
         line.clear()
@@ -189,6 +192,8 @@ def _write(
     for text in (*result.hints, *words(result)):
         say(text)
     problems += results.problems
+    if run is not None and (answer := reports.answer(str(run))):
+        print(*answer, "", sep="\n", flush=True)
     page = asked.folder / PAGE
     has_page = run is None or not reports.render(str(run), str(page))
     if not has_page:

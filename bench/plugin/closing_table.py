@@ -12,6 +12,7 @@ from torchduet.bench.record.schema import QUIET, NoiseRecord, Record, SpeedupRec
 from torchduet.bench.record.speedups import counted
 from torchduet.bench.record.statistics import half_width
 from torchduet.bench.record.units import MARK, MAX_ROWS, factor, ratio_interval, seconds
+from torchduet.bench.record.units import half_width as half_width_words
 from torchduet.bench.record.words.counting import plural
 from torchduet.bench.record.words.times import time_of
 
@@ -75,7 +76,7 @@ def unclear(records: Sequence[Record], run: NoiseRecord | None = None) -> list[s
     case, widest = max(unclear_rows, key=lambda row: half_width(row[1]["low"], row[1]["high"]))
     stops = Counter(record["timing"]["stop"] for record in records)
     width = half_width(widest["low"], widest["high"])
-    width_words = f"±{width:.0%}" if math.isfinite(width) else "too few placements for an interval"
+    width_words = half_width_words(width) if math.isfinite(width) else "too few placements for an interval"
     line = f"{len(unclear_rows)} of {len(all_rows)} speed-ups stayed unclear (widest: {case}, {width_words}); "
     remedy = "a longer --budget" if stops["budget"] or run is not None else "a quieter machine, or fewer --threads"
     noisy = {record["case"]["id"] for record in records if record.get("noise", {}).get("grade", QUIET) != QUIET}

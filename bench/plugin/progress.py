@@ -19,16 +19,17 @@ class ProgressLine:
     Args:
         stream: the stream to draw on.
         column: returns the column of pytest's cursor.
+        quiet_seconds: from one line to the next where there is no terminal.
     """
 
-    def __init__(self, stream: TextIO, column: Callable[[], int]) -> None:
-        self._stream, self._column = stream, column
+    def __init__(self, stream: TextIO, column: Callable[[], int], quiet_seconds: float = QUIET_SECONDS) -> None:
+        self._stream, self._column, self._quiet_seconds = stream, column, quiet_seconds
         self._terminal = stream.isatty()
         self._last_drawn = -QUIET_SECONDS if self._terminal else monotonic()
 
     def show(self, text: str) -> None:
         """Draw ``text``, unless the last drawing was too recent."""
-        interval = REDRAW_SECONDS if self._terminal else QUIET_SECONDS
+        interval = REDRAW_SECONDS if self._terminal else self._quiet_seconds
         if monotonic() - self._last_drawn < interval:
             return
         self._last_drawn = monotonic()

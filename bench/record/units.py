@@ -6,6 +6,7 @@ import math
 
 MAX_ROWS = 40  # of a table in the terminal
 WIDE = 1e4  # an interval whose upper end is so many times its lower one decides nothing: its exact ends are not shown
+TOO_WIDE = 100  # a factor that is not shown more exactly
 MARK = {"faster": "+", "slower": "-", "same": "=", "unclear": "?"}
 
 
@@ -37,6 +38,21 @@ def digits(value: float, significant: int = 3) -> str:
     if rounded and math.floor(math.log10(abs(rounded))) > magnitude:
         places -= 1  # 9.996 → 10.0, not 10.00
     return f"{rounded:,.{max(places, 0)}f}"
+
+
+def percent(fraction: float) -> str:
+    """``0.0215`` → ``2.2 %``."""
+    value = fraction * 100
+    text = digits(value, 2) if value < 100 else digits(value)
+    return f"{text.removesuffix('.0')} %"
+
+
+def half_width(value: float) -> str:
+    """Half an interval of log ratios: ``±4.1 %``; from half as much on, no longer a small change, as a factor."""
+    if value < 0.5:
+        return f"±{percent(value)}"
+    times = math.exp(min(value, math.log(TOO_WIDE) + 1))
+    return f"a factor of {f'over {TOO_WIDE}' if times > TOO_WIDE else digits(times, 2)} either way"
 
 
 def size(value: float) -> str:

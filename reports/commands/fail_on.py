@@ -11,17 +11,19 @@ from torchduet.reports.compare.comparison import Comparison
 from torchduet.reports.text.escaping import visible
 
 KNOWN = ("slower", "unclear", "all-slower", "memory")
-NO_MEMORY = f"so nothing is known of memory: exit code {NO_VERDICT}, if it is not {FAILS}"
+NO_MEMORY = "so nothing is known of memory"
 
 
 def of_runs(comparisons: Sequence[Comparison], fail_on: Collection[str]) -> tuple[int, list[str]]:
     """The exit code for runs compared with a base, and what it does not count or cannot tell, a line each."""
     no_memory = [comparison for comparison in comparisons if "memory" in fail_on and memory.unknown(comparison)]
+    fails = any(_fails(comparison, fail_on) for comparison in comparisons)
+    follows = f"; the exit code is {FAILS} for another reason" if fails else f": exit code {NO_VERDICT}"
     notes = [
-        f"no case of {visible(comparison.new.name)} has its peak memory in both runs, {NO_MEMORY}"
+        f"no case of {visible(comparison.new.name)} has its peak memory in both runs, {NO_MEMORY}{follows}"
         for comparison in no_memory
     ]
-    if any(_fails(comparison, fail_on) for comparison in comparisons):
+    if fails:
         return FAILS, notes
     if not _of_time(fail_on):
         return NO_VERDICT if no_memory else 0, notes

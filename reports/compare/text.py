@@ -20,6 +20,7 @@ from torchduet.reports.text import units
 from torchduet.reports.text.aligned import aligned
 from torchduet.reports.text.escaping import plain, short
 
+ALONE = 0.01  # the chance of a false verdict by an interval at 99 %
 HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Noise")
 MEMORY = "Memory"  # the column before the last, in tables of which a case has changed its peak memory
 STILL_HEAD = ("Case", "Base", "New", "Base / new", "In words")
@@ -109,11 +110,15 @@ def sensitivity(comparison: Comparison) -> str:
 def expectation(comparison: Comparison) -> str:
     """The expected number of false alarms."""
     together = f"{comparison.asked} times and speed-ups are" if comparison.asked != 1 else "1 time or speed-up is"
-    return (
+    words = (
         f"{together} judged together (Holm’s procedure). If nothing changed, the chance of any verdict "
-        f"“faster” or “slower” is at most {units.percent(FAMILY_WISE)}: expect {FAMILY_WISE:g} false alarms. "
-        f"If each were judged alone at 99 %, it would be {comparison.asked * 0.01:.1f}."
+        f"“faster” or “slower” is at most {units.percent(FAMILY_WISE)}: expect {FAMILY_WISE:g} false alarms."
     )
+    alone = comparison.asked * ALONE
+    if alone <= FAMILY_WISE:  # of so few, judging together gives no fewer
+        return words
+    figure = units.digits(alone, 1 if alone < 0.1 else 2)
+    return f"{words} If each were judged alone at {units.percent(1 - ALONE)}, it would be {figure}."
 
 
 def guard(comparison: Comparison) -> str:

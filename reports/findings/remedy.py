@@ -15,7 +15,6 @@ from torchduet.reports.text import units
 OUT_OF_REACH = 10.0  # times as much time; if more is needed, time alone is not the remedy
 AT_THE_THRESHOLD = 100.0  # times as much time; if more is needed, the ratio is too close to the threshold
 MUCH_WIDER = 2.0  # half an interval over the threshold
-TOO_WIDE = 100  # a factor that is not shown more exactly
 FEW_VISITS = 3  # with fewer, an interval may be too wide to be one
 QUIETER = "a quieter machine, or fewer threads than free cores (`--threads`)"
 
@@ -64,7 +63,7 @@ def _more_time(unclear: pd.DataFrame, which: str, budget: float | None) -> str:
     widest = max(_half_width(row) for row in bounded)
     over_visits = bool(unclear["visits"].notna().all())
     note = "" if few.empty else f" ({len(few)} had {'none' if over_visits else f'fewer than {MIN_PLACEMENTS}'})"
-    width = f"the widest interval is {_wide(widest)}{note}"
+    width = f"the widest interval is {units.half_width(widest)}{note}"
     much = "times as long" if over_visits else "times as many placements"
     if needed[0] > AT_THE_THRESHOLD:
         if widest > MUCH_WIDER * math.log1p(float(unclear["threshold"].max())):
@@ -119,14 +118,6 @@ def budget_of(options: Any) -> float | None:
 
 def _half_width(row: Any) -> float:
     return (math.log(row.high) - math.log(row.low)) / 2
-
-
-def _wide(half_width: float) -> str:
-    """``±4.1 %``; from half as much on, which is no longer a small change, as a factor."""
-    if half_width < 0.5:
-        return f"±{units.percent(half_width)}"
-    factor = math.exp(min(half_width, math.log(TOO_WIDE) + 1))
-    return f"a factor of {f'over {TOO_WIDE}' if factor > TOO_WIDE else units.digits(factor, 2)} either way"
 
 
 def times_as_long(row: Any) -> float:

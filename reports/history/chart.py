@@ -103,5 +103,5 @@ def _on_top(axes: Axes, x: float, text: str, colour: str, points: float) -> None
 
 def _dates(axes: Axes, runs: Axis) -> None:
     ticks = sorted({round(position) for position in np.linspace(0, len(runs) - 1, min(DATES, len(runs)))})
-    ticks_at(axes.xaxis, ticks, [runs.days[run] or f"run {run + 1}" for run in ticks])
-    text_below(axes, "runs in the order of time")
+    ticks_at(axes.xaxis, ticks, [runs.moments[run] or f"run {run + 1}" for run in ticks])
+    text_below(axes, f"runs of {runs.day} in the order of time (UTC)" if runs.day else "runs in the order of time")

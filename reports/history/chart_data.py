@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from torchduet.reports.history.judged import Line
-from torchduet.reports.history.series import History, Numbers, pilots_together
+from torchduet.reports.history.series import History, Numbers, of_one_day, pilots_together
 
 
 @dataclass(frozen=True)
@@ -15,15 +15,17 @@ class Axis:
     """The runs of a machine in the order of time.
 
     Attributes:
-        days: ``2026-01-05``; empty where it is not known.
+        moments: ``2026-01-05``, or ``14:05`` where all are of one day; empty where it is not known.
+        day: of all runs, where their moments are times; else empty.
         versions: indices of the runs whose versions differ from those of the run before.
     """
 
-    days: tuple[str, ...]
+    moments: tuple[str, ...]
     versions: tuple[int, ...]
+    day: str = ""
 
     def __len__(self) -> int:
-        return len(self.days)
+        return len(self.moments)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class Drawn:
 def axis_of(history: History) -> Axis:
     """The axis of a history's runs."""
     versions = tuple(index for index, run in enumerate(history.runs) if run.changed)
-    return Axis(tuple(run.day for run in history.runs), versions)
+    one_day = of_one_day(history.runs)
+    moments = tuple(run.moment(of_one_day=one_day) for run in history.runs)
+    return Axis(moments, versions, day=max(run.day for run in history.runs) if one_day else "")
 
 
 def pilots_of(history: History) -> dict[str, Numbers]:

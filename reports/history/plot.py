@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torchduet.bench.record.words.counting import plural
 from torchduet.reports.history.chart_data import Drawn
 from torchduet.reports.history.judged import SPEEDUP, Change, Line
-from torchduet.reports.history.series import Numbers, RunMark
+from torchduet.reports.history.series import Numbers, RunMark, of_one_day
 from torchduet.reports.history.spark import binned, levels
 from torchduet.reports.text import units
 
@@ -97,7 +97,7 @@ def plot(drawn: Drawn, name: str, what: str, runs: Sequence[RunMark], reports: M
     singles = at[-MAX_POINTS:]
     changes = [*line.changes, *([line.suspicion] if line.suspicion else [])]
     starts = {change.after: change for change in changes}
-    its_levels = levels(line)
+    its_levels, one_day = levels(line), of_one_day(runs)
     unit = 1.0 if what == SPEEDUP else _unit(math.exp(high))
     ticks = MaxNLocator(4).tick_values(math.exp(low) / unit, math.exp(high) / unit)
     return Plot(
@@ -136,14 +136,17 @@ def plot(drawn: Drawn, name: str, what: str, runs: Sequence[RunMark], reports: M
             for tick in ticks
             if tick > 0 and low <= math.log(tick * unit) <= high
         ),
-        across=tuple((across(run), label_of(runs[run], run), _minor(run, at, starts)) for run in _labelled(at, starts)),
+        across=tuple(
+            (across(run), label_of(runs[run], run, of_one_day=one_day), _minor(run, at, starts))
+            for run in _labelled(at, starts)
+        ),
         note=_outside(line.logs[at], low, high),
     )
 
 
-def label_of(run: RunMark, number: int) -> str:
-    """A run on the axis: its commit, else its day, else its number."""
-    return run.commit[:7] or run.day or f"run {number + 1}"
+def label_of(run: RunMark, number: int, *, of_one_day: bool) -> str:
+    """A run on the axis: its commit, else its day, or its time if all runs are of one day, else its number."""
+    return run.commit[:7] or run.moment(of_one_day=of_one_day) or f"run {number + 1}"
 
 
 def cut_label(change: Change) -> str:

@@ -19,6 +19,7 @@ from torchduet.reports.text.settings import FILTERS
 Numbers = NDArray[np.float64]
 MIN_OTHERS = 4  # other families whose median gives the machine's movement
 USUAL = 0.5  # share of a family's runs that must have measured so many; else nothing is subtracted from any of its runs
+DAY = 86400.0  # seconds
 ROUNDS = 2  # of median polish
 
 
@@ -42,6 +43,18 @@ class RunMark:
     def day(self) -> str:
         """``2026-01-05``; empty where it is not known."""
         return f"{datetime.fromtimestamp(self.when, UTC):%Y-%m-%d}" if math.isfinite(self.when) else ""
+
+    def moment(self, *, of_one_day: bool) -> str:
+        """Its day; among runs of one day its time, ``14:05``, of UTC like the day. Empty where it is not known."""
+        if of_one_day and math.isfinite(self.when):
+            return f"{datetime.fromtimestamp(self.when, UTC):%H:%M}"
+        return self.day
+
+
+def of_one_day(runs: Sequence[RunMark]) -> bool:
+    """Whether several runs are of one day, so that their days do not tell them apart."""
+    days = {run.when // DAY for run in runs if math.isfinite(run.when)}
+    return len(runs) > 1 and len(days) == 1
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import math
 
 from torchduet.bench.record.units import WIDE as WIDE
 from torchduet.bench.record.units import digits as digits
+from torchduet.bench.record.units import half_width as half_width
+from torchduet.bench.record.units import percent as percent
 from torchduet.bench.record.units import ratio as ratio
 from torchduet.bench.record.units import ratio_interval as ratio_interval
 from torchduet.bench.record.units import seconds as seconds
@@ -42,13 +44,6 @@ def count(value: float) -> str:
         if value >= scale * 0.9995:
             return f"{digits(value / scale)} {word}"
     return digits(math.ceil(value)) if value >= 100 else f"{math.ceil(value)}"
-
-
-def percent(fraction: float) -> str:
-    """``0.0215`` → ``2.2 %``."""
-    value = fraction * 100
-    text = digits(value, 2) if value < 100 else digits(value)
-    return f"{text.removesuffix('.0')} %"
 
 
 def rate(value: float, unit: str) -> str:

@@ -213,6 +213,10 @@ def test_a_log_file_gets_no_control_codes_and_no_flood() -> None:
     line.clear()
     assert "\x1b" not in log.written
     assert log.written.count("matmul") <= 1
+    line = ProgressLine(log, lambda: 0, quiet_seconds=0.0)  # type: ignore[arg-type]
+    line.show("[2/3] mlp")
+    line.show("[3/3] einsum")
+    assert log.written.endswith("\n  [2/3] mlp\n\n  [3/3] einsum\n")
 
 
 def test_the_facts_name_the_gpu_that_is_measured() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.reports.sample import make_run
 from torchduet.bench.plugin import closing_table
 from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.speedups import counted
 from torchduet.bench.record.words.counting import of_all, plural
 from torchduet.bench.record.words.reasons import grouped
 from torchduet.bench.record.words.times import compilation
@@ -23,6 +24,21 @@ def records(number: int | None = None) -> list[Any]:
 @pytest.mark.parametrize(("number", "said"), [(0, "0 cases"), (1, "1 case"), (2, "2 cases"), (1024, "1,024 cases")])
 def test_only_one_is_singular(number: int, said: str) -> None:
     assert plural(number, "case") == said
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(0.98, 1.02, "±2 %"), (0.5, 6.125, "a factor of 3.5 either way"), (0.01, 2000.0, "over 100")],
+)
+def test_the_widest_speed_up_is_a_factor_where_percents_would_mislead(low: float, high: float, said: str) -> None:
+    measured = records()
+    speedups = [speedup for record in measured for speedup in counted(record)]
+    assert speedups
+    for speedup in speedups:
+        speedup["verdict"] = "same"
+    speedups[0].update(verdict="unclear", low=low, high=high)
+    (line,) = closing_table.unclear(measured)
+    assert f", {said}" in line or f"a factor of {said} either way" in line
 
 
 def test_a_verb_and_an_irregular_plural_are_given() -> None:

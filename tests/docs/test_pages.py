@@ -30,7 +30,7 @@ from torchduet.bench.plan.shard_variables import OWN_INDEX, OWN_TOTAL
 from torchduet.suites.registry import load
 
 OTHERS = {  # first word of a command that is not ours → whether what follows is there
-    "pip": lambda words: words[1] == "install",
+    "pip": lambda words: words[1] in ("install", "wheel"),
     "python": lambda words: words[1] == "-m" and (words[2] == "venv" or module(words[2]).is_file()),
     "git": lambda words: words[1] in ("fetch", "push"),
     "docs/gpu-check.sh": lambda words: (ROOT / words[0]).is_file(),

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from torchduet.__main__ import main
 from torchduet.bench.merge.merging import merged
 from torchduet.bench.record.machines.key import key_of
 from torchduet.bench.record.schema import KEY
+from torchduet.reports.commands.closing import closing
 from torchduet.reports.findings.merged import merged as section_of
 from torchduet.reports.html.run_page import render
 from torchduet.reports.markdown.run import markdown
@@ -53,6 +55,19 @@ def test_every_machine_of_a_file_is_a_run(fleet: Path) -> None:
 def test_a_file_of_one_machine_is_one_run(tmp_path: Path) -> None:
     (run,) = load_all(written(part(1), tmp_path / "run.json"))
     assert run.machine == HERE
+
+
+def test_the_closing_lines_are_the_answer_of_the_page_or_of_the_machines(
+    fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_one = closing(str(written(part(1), tmp_path / "run.json")))
+    title, _, lead, *_ = markdown(load(tmp_path / "run.json")).splitlines()
+    marks = re.compile(r"[`\\]")  # of Markdown
+    assert of_one == [marks.sub("", title.removeprefix("## Torchduet: ")), f"  {marks.sub('', unescape(lead))}"]
+    assert main(["machines", str(fleet), "--prices", "-"]) == 0
+    of_two = closing(str(fleet))
+    assert len(of_two) > 1
+    assert capsys.readouterr().out.splitlines()[: len(of_two)] == of_two
 
 
 def test_a_machine_is_chosen_by_its_key_or_its_name(fleet: Path) -> None:

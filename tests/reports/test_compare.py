@@ -14,7 +14,7 @@ from torchduet.bench.record.schema import KEY
 from torchduet.reports.commands.compare import unique_names
 from torchduet.reports.compare.comparison import Change, Comparison
 from torchduet.reports.compare.match import compare
-from torchduet.reports.compare.text import headline
+from torchduet.reports.compare.text import expectation, headline
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.compare.verdicts import Finding
 from torchduet.reports.read.run_file import from_json
@@ -38,6 +38,13 @@ def of_verdicts(*verdicts: str) -> Comparison:
         for ratio in (ratios.get(verdict, 1.0),)
     )
     return Comparison(run, run, changes, (), (), True, len(changes), {}, {})
+
+
+@pytest.mark.parametrize(("asked", "alone"), [(1, ""), (5, ""), (6, "0.06"), (56, "0.56"), (150, "1.5")])
+def test_what_each_judged_alone_would_give_is_said_where_it_is_more(asked: int, alone: str) -> None:
+    said = expectation(of_verdicts(*["same"] * asked))
+    assert "expect 0.05 false alarms." in said
+    assert said.endswith(f"If each were judged alone at 99 %, it would be {alone}." if alone else "false alarms.")
 
 
 @pytest.mark.parametrize(

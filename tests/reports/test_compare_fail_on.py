@@ -12,7 +12,7 @@ from tests.reports.remeasured import remeasured
 from tests.reports.test_compare_memory import MIB, SOFTMAX, SQUARE, with_peaks
 from torchduet.__main__ import main
 
-NOTE = "note: no case of new.json has its peak memory in both runs, so nothing is known of memory: exit code 3, if it "
+NOTE = "note: no case of {} has its peak memory in both runs, so nothing is known of memory"
 
 
 @pytest.fixture
@@ -68,7 +68,11 @@ def test_any_run_that_needs_more_memory_counts() -> None:
 @pytest.mark.usefixtures("folder")
 def test_a_note_says_that_memory_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "base.json", "new.json", "--fail-on", "memory"]) == 3
-    assert capsys.readouterr().err.splitlines() == [f"{NOTE}is not 1"]
+    assert capsys.readouterr().err.splitlines() == [f"{NOTE.format('new.json')}: exit code 3"]
+    assert main(["compare", "base.json", "slower_new.json", "--fail-on", "slower,memory"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"{NOTE.format('slower_new.json')}; the exit code is 1 for another reason"
+    ]
     assert main(["compare", "base.json", "same.json", "--fail-on", "memory"]) == 0
     assert capsys.readouterr().err == ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from torchduet.bench.record.machines.key import Machine
 from torchduet.bench.record.statistics import Interval
 from torchduet.reports.history import changes
 from torchduet.reports.history.changes import NEAR, Noise, clipped, noise_of, pooled, shrunk, steps
+from torchduet.reports.history.chart_data import axis_of
 from torchduet.reports.history.judge import _beyond, _Judge, _off, _rise, _straying, judge
 from torchduet.reports.history.judged import SPEEDUP, TIME, Judged, Line
-from torchduet.reports.history.series import CaseName, History, Numbers, RunMark
+from torchduet.reports.history.plot import label_of
+from torchduet.reports.history.series import CaseName, History, Numbers, RunMark, of_one_day
 
 THRESHOLD = math.log1p(0.03)
 PILOT = "memory"
@@ -52,6 +55,25 @@ def line_of(series: Numbers, pilots: Numbers | None = None, what: str = TIME, th
 
 def stepped(rng: np.random.Generator, *levels: tuple[int, float], deviation: float = 0.01) -> Numbers:
     return np.concatenate([level + noisy(rng, number, deviation) for number, level in levels])
+
+
+def test_runs_of_one_day_are_told_apart_by_their_time() -> None:
+    def runs(*begins: str) -> list[RunMark]:
+        return [
+            RunMark(begin, begin, datetime.fromisoformat(begin).timestamp() if begin else math.nan, "", "", {})
+            for begin in begins
+        ]
+
+    def names(marks: list[RunMark]) -> list[str]:
+        return [label_of(run, at, of_one_day=of_one_day(marks)) for at, run in enumerate(marks)]
+
+    assert names(runs("2026-01-05T09:30:00+00:00", "2026-01-05T14:05:00+00:00", "")) == ["09:30", "14:05", "run 3"]
+    assert names(runs("2026-01-05T23:59:00+00:00", "2026-01-06T00:00:00+00:00")) == ["2026-01-05", "2026-01-06"]
+    assert names(runs("2026-01-05T09:30:00+00:00")) == ["2026-01-05"], "nothing to be told apart from"
+    assert names(runs("", "")) == ["run 1", "run 2"]
+    series = history({"f": np.zeros(3)})
+    assert axis_of(series).moments == ("00:00", "00:00", "00:00")
+    assert axis_of(series).day == "1970-01-01"
 
 
 def test_a_step_is_slower_in_time_and_faster_in_speed_up() -> None:

@@ -147,6 +147,7 @@ class Cluster:
         self.processes: dict[str, Process] = {}
         self.busy: dict[str, str] = {}
         self.closed = self.abandoned = False
+        self.without_machines = ""
         self.released: list[str] = []
         self._coming: list[tuple[float, int, Callable[[], list[Event]]]] = []
         for machine in machines:
@@ -190,6 +191,9 @@ class Cluster:
 
     def waiting(self) -> Mapping[str, str]:
         return self.busy
+
+    def nobody(self) -> str:
+        return self.without_machines
 
     def close(self) -> None:
         self.closed = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torchduet.bench.fleet.driver import Driver
 from torchduet.bench.fleet.journal import FleetJournal, Header, Log
 from torchduet.bench.fleet.options import FleetOptions
 from torchduet.bench.fleet.result import Result, words
+from torchduet.bench.fleet.words import no_machine
 from torchduet.bench.host.signals import StopRequest
 
 HEADER = Header(options={}, sources={}, started="")
@@ -258,6 +260,39 @@ def test_a_cluster_without_machines_says_for_how_long_it_was_waited(tmp_path: Pa
     cluster.busy = {"a": "is used by others"}
     with pytest.raises(FleetError, match=r"no machine took part within 1 min \(--wait\): a is used by others"):
         Fleet(cluster, tmp_path, wait_seconds=60.0).run()
+
+
+def test_a_cluster_that_has_no_machine_at_all_is_said_at_once_with_what_to_do(tmp_path: Path) -> None:
+    cluster = Cluster()
+    cluster.without_machines = no_machine("10.0.0.5:6379")
+    fleet = Fleet(cluster, tmp_path, wait_seconds=60.0)
+    seen: list[tuple[list[str], str]] = []
+    cluster.calls(lambda: seen.append((list(fleet.lines), fleet.shown[-1])), at=1.0)
+    why = "the cluster has no machine with CPUs: ray start --address 10.0.0.5:6379 on another machine"
+    with pytest.raises(FleetError, match=rf"no machine took part within 1 min \(--wait\): {why}"):
+        fleet.run()
+    ((lines, shown),) = seen
+    assert lines == [f"waiting for a machine, at most 1 min more (--wait): {why}"]
+    assert why in shown
+    assert fleet.lines == lines, "said once"
+
+
+def test_a_cluster_that_has_lost_its_machines_says_so_again(tmp_path: Path) -> None:
+    a, b, cluster = Machine("a"), Machine("b"), Cluster()
+
+    def has_none(text: str) -> Callable[[], None]:
+        return lambda: setattr(cluster, "without_machines", text)
+
+    cluster.without_machines = no_machine("10.0.0.5:6379")
+    cluster.joins(a, at=20.0)
+    cluster.calls(has_none(""), at=19.0)
+    cluster.dies(a, at=25.0)
+    cluster.calls(has_none(cluster.without_machines), at=24.0)
+    cluster.joins(b, at=50.0)
+    cluster.calls(has_none(""), at=49.0)
+    fleet = Fleet(cluster, tmp_path, wait_seconds=60.0)
+    assert not fleet.run().unreached
+    assert sum("the cluster has no machine with CPUs" in line for line in fleet.lines) == 2
 
 
 def test_a_machine_that_never_describes_itself_is_not_waited_for_for_ever(tmp_path: Path) -> None:

@@ -149,11 +149,30 @@ def test_a_node_is_killed_another_joins_and_all_families_are_measured_once(clust
     assert "takes no part" not in run.errors
     assert "raylet" not in run.printed + run.errors, "what Ray logs of a lost node is not printed"
     assert sorted(cases(run.folder / "merged.json")) == ALL
+    answer, *_, page, merged = run.printed.splitlines()
+    assert answer.startswith(f"{FAMILIES} cases take ")
+    assert [page, merged] == [str(run.folder / "report.html"), str(run.folder / "merged.json")]
     files = sorted((run.folder / "machines").iterdir())
     assert len(files) == 3
     assert sorted(case for path in files for case in cases(path)) == ALL
     assert (run.folder / "report.html").exists()
     assert not (run.folder / "fleet.journal").exists()
+
+
+def test_a_head_that_measures_nothing_is_not_enough_and_the_first_line_says_what_is(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'torchduet[fleet]'")
+    head = Cluster(tmp_path, 0)
+    try:
+        run = Run(tmp_path, "--address", head.address, "--wait", "2s")
+        assert run.end() == 2
+        first, last = run.errors.splitlines()
+        why = f"(--wait): the cluster has no machine with CPUs: ray start --address {head.address} on another machine"
+        assert first.startswith("torchduet: waiting for a machine, at most ")
+        assert first.endswith(why)
+        assert last == f"error: no machine took part within 2 s {why}"
+        assert not run.folder.exists()
+    finally:
+        head.close()
 
 
 def test_a_killed_driver_leaves_nothing_running_and_is_continued(cluster: Cluster, tmp_path: Path) -> None:

@@ -54,10 +54,13 @@ class Command:
         asked = Asked(options, "auto", self.folder, resume=resume)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(running, "Driver", on_its_clock)
-            return measure(asked, Reports(lambda _: {}, self._render), self._refuse, connect)
+            return measure(asked, Reports(lambda _: {}, self._render, self._answer), self._refuse, connect)
 
     def says(self) -> str:
         return self._capsys.readouterr().err
+
+    def prints(self) -> list[str]:
+        return self._capsys.readouterr().out.splitlines()
 
     def files(self) -> list[str]:
         return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
@@ -67,6 +70,9 @@ class Command:
         if not self.render_code:
             Path(page).write_text("a page")
         return self.render_code
+
+    def _answer(self, run: str) -> list[str]:
+        return [f"the answer of {Path(run).name}"]
 
     def _refuse(self, error: Exception | str) -> int:
         self.refused.append(str(error))
@@ -93,6 +99,7 @@ def test_all_files_are_written_and_the_journal_is_removed(command: Command) -> N
     assert command.files() == ["machines/a-aaaa.json", "machines/b-aaaa.json", "merged.json", "report.html"]
     assert cluster.closed
     assert command.rendered == [str(command.folder / "merged.json")]
+    assert command.prints() == ["the answer of merged.json", "", str(command.folder / "merged.json")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -102,7 +109,7 @@ def test_a_stop_while_it_connects_leaves_nothing(command: Command, number: signa
         raise AssertionError
 
     asked = Asked(FleetOptions(given=GIVEN, split=True), "auto", command.folder, resume=False)
-    assert measure(asked, Reports(lambda _: {}, lambda *_: 0), lambda _: 2, connect) == 128 + number
+    assert measure(asked, Reports(lambda _: {}, lambda *_: 0, lambda _: []), lambda _: 2, connect) == 128 + number
     assert not command.folder.exists()
 
 

@@ -1,0 +1,54 @@
+"""The answer of a run's file in a few lines: what a command prints last that has measured on several machines."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from torchduet.reports.text.escaping import plain
+
+if TYPE_CHECKING:
+    from torchduet.reports.read.run_file import Run
+
+
+def closing(path: str) -> list[str]:
+    """The headline of a run's file and the sentences under it: of one machine its answer, of several which is for what.
+
+    Raises:
+        RunFileError: the file cannot be used.
+        PyprojectError: a price in the nearest ``pyproject.toml`` cannot be used.
+    """
+    from torchduet.reports.read.run_file import load_all
+
+    gc.disable()  # reading creates millions of objects, hardly any in cycles
+    try:
+        runs = load_all(path)
+        title, sentences = _of_one(runs[0]) if len(runs) == 1 else _of_several(runs)
+    finally:
+        gc.enable()
+    return [plain(line.replace("`", "")) for line in (title, *(f"  {sentence}" for sentence in sentences))]
+
+
+def _of_one(run: Run) -> tuple[str, Sequence[str]]:
+    """The title of a run's page, and its first sentences."""
+    from torchduet.reports.findings import loaders
+    from torchduet.reports.findings.advice import answers
+    from torchduet.reports.findings.headline import headline
+    from torchduet.reports.findings.remedy import budget_of
+    from torchduet.reports.tables.frames import frames
+
+    tables = frames(run)
+    given = answers(tables.comparisons, loaders.choices(run), budget_of(run.about["options"]))
+    found = headline(run, tables.cases, given)
+    return found.title, found.lead
+
+
+def _of_several(runs: list[Run]) -> tuple[str, Sequence[str]]:
+    """Which machine is for what, as the first lines of ``torchduet machines``."""
+    from torchduet.reports.commands.machines import prices_for
+    from torchduet.reports.machines.comparison import comparison
+    from torchduet.reports.machines.sentences import answers, headline
+
+    of = comparison(runs, prices_for(None), None)
+    return headline(of), [f"{answer.title}: {' '.join(answer.sentences)}" for answer in answers(of)]
