@@ -47,7 +47,7 @@ def doubts(found: Sequence[Column], rows: Sequence[Row]) -> Iterator[str]:
         number = sum(any(one.doubtful for one in row.cells[at][:1]) for row in rows)
         if number:
             cases = "1 case" if number == 1 else f"{number:,} cases"
-            yield f"On {column.name} {cases} waited for a core: such a time may be off by {UNKNOWN}×."
+            yield f"On {column.name} {cases} waited for a core: such a time may be off by a further {UNKNOWN}×."
 
 
 def _differing(found: Sequence[Column], base: int) -> Iterator[str]:

@@ -35,7 +35,7 @@ def headline(of: Comparison) -> str:
         return "No case was measured on two machines"
     first = of.time.order[0]
     if not of.time.wins[first]:
-        return f"No machine is the fastest: {CLOSE} in {_cases(of.time.compared)}"
+        return f"{CLOSE.capitalize()} in {_cases(of.time.compared)}: no machine is surely the fastest"
     if of.time.mostly_close:
         lead = f"{of.columns[first].name} is the fastest in {of.time.wins[first]:,}"
         return f"{_of(of.time.close, of.time.compared)} are {CLOSE}; {lead}"
