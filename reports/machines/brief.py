@@ -29,6 +29,9 @@ def markdown(of: Comparison) -> str:
 def _lines(of: Comparison, most: int) -> Iterator[str]:
     yield f"### {inline(headline(of))}"
     yield ""
+    if of.disturbed:
+        yield f"> {inline(of.disturbed)}"
+        yield ""
     for answer in answers(of):
         yield f"- **{answer.title}.** {inline(' '.join(answer.sentences))}"
     yield ""
@@ -48,7 +51,8 @@ def _lines(of: Comparison, most: int) -> Iterator[str]:
             yield f"- {len(opposite) - most:,} more: {ELSEWHERE}"
         yield ""
     for caution in of.cautions:
-        yield f"> {inline(caution)}"
+        if caution != of.disturbed:
+            yield f"> {inline(caution)}"
 
 
 def _table(table: overview.Table, most: int) -> Iterator[str]:
