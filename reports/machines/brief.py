@@ -37,7 +37,7 @@ def _lines(of: Comparison, most: int) -> Iterator[str]:
     yield ""
     yield from _table(overview.machines(of), most)
     if table := overview.distances(of):
-        yield f"Time over that of the fastest machine (★ is nearest by more than {units.percent(DEFAULT)}):"
+        yield f"Time over that of the fastest machine (★ is surely nearest, by more than {units.percent(DEFAULT)}):"
         yield ""
         yield from _table(table, most)
     if table := overview.knobs(of):

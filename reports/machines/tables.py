@@ -77,7 +77,7 @@ def _times(of: Comparison) -> Table:
     base = of.columns[of.base].name
     about = "Time per call on the fastest device of each machine."
     if len(of.columns) > 1:
-        about += f" Below it: how many times as fast as {base}."
+        about += f" Below it: how many times as fast as {base}, or how many times as long."
     entries = tuple(
         Entry(row.work, "", _filters(of, row.case, row.fastest), tuple(_time_cells(of, row))) for row in of.rows
     )
@@ -116,7 +116,8 @@ def _costs(of: Comparison) -> Table | None:
     base = of.per_hour[of.base]
     about = "Cost of a million calls, one after the other, at the price of the machine’s hour."
     if base:
-        about += f" Below it: how many times as much work as {of.columns[of.base].name} for the same money."
+        name = of.columns[of.base].name
+        about += f" Below it: how many times as much work as {name} for the same money, or how many times the cost."
 
     def cells(row: Row) -> Iterator[Cell]:
         first = row.cheapest(of.per_hour)
