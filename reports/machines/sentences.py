@@ -79,7 +79,7 @@ def _others(of: Comparison, counted: Tally, verb: str) -> str:
     if not counted.compared:
         return ""
     winners = [at for at in counted.order[1:] if counted.wins[at]]
-    parts = [", ".join(named)] if (named := _winners(of, counted, winners, f"{verb} ")) else []
+    parts = [", ".join(others)] if (others := _winners(of, counted, winners, f"{verb} ")) else []
     if counted.close and counted.wins[counted.order[0]] and not counted.mostly_close:
         parts.append(f"{counted.close} {'is' if counted.close == 1 else 'are'} {CLOSE}")
     return f"{'; '.join(parts)}." if parts else ""
@@ -87,14 +87,14 @@ def _others(of: Comparison, counted: Tally, verb: str) -> str:
 
 def _winners(of: Comparison, counted: Tally, winners: Sequence[int], verb: str = "") -> list[str]:
     """``NVIDIA H200 is the fastest in 31``, ``AMD EPYC in 9``, ``2 more machines in 3``: the verb is said once."""
-    named = [
+    listed = [
         f"{of.columns[at].name} {verb if place == 0 else ''}in {counted.wins[at]:,}"
         for place, at in enumerate(winners[:MAX_NAMED])
     ]
     if rest := winners[MAX_NAMED:]:
         won = sum(counted.wins[at] for at in rest)
-        named.append(f"{len(rest)} more machine{'s' * (len(rest) > 1)} in {won:,}")
-    return named
+        listed.append(f"{len(rest)} more machine{'s' * (len(rest) > 1)} in {won:,}")
+    return listed
 
 
 def _counted(of: Comparison, counted: Tally | None, verb: str) -> str:
