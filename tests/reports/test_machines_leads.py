@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.reports.on_machines import EPYC, XEON, disturbed
 from torchduet.reports.machines.comparison import comparison
-from torchduet.reports.machines.leaders import UNKNOWN, Figure, figure, leaders
+from torchduet.reports.machines.leaders import UNKNOWN, Figure, figure, leaders, tally
 from torchduet.reports.machines.page import page
 from torchduet.reports.machines.prices import Prices
 from torchduet.reports.machines.sentences import answers, headline
@@ -22,6 +22,37 @@ POSITIVE = st.floats(1e-9, 1e9)
 def figures(draw: st.DrawFn) -> Figure:
     value = draw(POSITIVE)
     return Figure(value, value / draw(st.floats(1, 3)), value * draw(st.floats(1, 3)))
+
+
+@given(st.lists(st.none() | figures(), max_size=8), st.floats(0, 0.5))
+def test_the_least_leads_and_with_it_all_that_are_not_surely_more(found: list[Figure | None], threshold: float) -> None:
+    known = [one for one in found if one]
+    first = leaders(found, threshold)
+    if len(known) < 2:
+        assert first == ()
+        return
+    least = found[first[0]]
+    assert least is not None
+    assert least.value == min(one.value for one in known)
+    assert len({*first}) == len(first)
+    for at, one in enumerate(found):
+        if one is not None and at != first[0]:
+            assert (at in first) == (one.low <= least.high * (1 + threshold))
+
+
+@given(st.lists(figures(), min_size=2, max_size=6), POSITIVE)
+def test_a_common_factor_changes_no_lead(found: list[Figure], factor: float) -> None:
+    scaled = [Figure(one.value * 1024, one.low * 1024, one.high * 1024) for one in found]
+    assert leaders(found, 0.05) == leaders(scaled, 0.05)
+    assert found[0].times(factor).value == found[0].value * factor
+
+
+@given(st.lists(st.lists(st.none() | figures(), min_size=3, max_size=3)))
+def test_every_compared_case_is_won_by_one_or_close(cases: list[list[Figure | None]]) -> None:
+    counted = tally((leaders(case, 0.05) for case in cases), 3)
+    assert sum(counted.wins) + counted.close == counted.compared
+    assert counted.compared == sum(sum(one is not None for one in case) > 1 for case in cases)
+    assert [counted.wins[at] for at in counted.order] == sorted(counted.wins, reverse=True)
 
 
 def test_a_time_without_an_interval_may_be_off_by_half_as_much_again() -> None:

@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 
 from tests.reports.on_machines import EPYC, SQUARE, WORK, XEON, epyc, h200, on, record_of, records, run_on, xeon
 from tests.reports.sample import make_run
-from tests.reports.test_machines_leads import POSITIVE, figures
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.machines.columns import NoSuchMachine, base_of, columns
 from torchduet.reports.machines.comparison import comparison
 from torchduet.reports.machines.heat import MAX_ROWS, heat_map
-from torchduet.reports.machines.leaders import Figure, leaders, tally
 from torchduet.reports.machines.matrix import Row, matrix
 from torchduet.reports.machines.measured import work_of
 from torchduet.reports.machines.sentences import answers, headline
@@ -26,37 +24,6 @@ from torchduet.reports.read.run_file import Run, from_json
 
 def rows_of(*runs: Run) -> dict[str, Row]:
     return {row.work: row for row in matrix(columns(runs))}
-
-
-@given(st.lists(st.none() | figures(), max_size=8), st.floats(0, 0.5))
-def test_the_least_leads_and_with_it_all_that_are_not_surely_more(found: list[Figure | None], threshold: float) -> None:
-    known = [one for one in found if one]
-    first = leaders(found, threshold)
-    if len(known) < 2:
-        assert first == ()
-        return
-    least = found[first[0]]
-    assert least is not None
-    assert least.value == min(one.value for one in known)
-    assert len({*first}) == len(first)
-    for at, one in enumerate(found):
-        if one is not None and at != first[0]:
-            assert (at in first) == (one.low <= least.high * (1 + threshold))
-
-
-@given(st.lists(figures(), min_size=2, max_size=6), POSITIVE)
-def test_a_common_factor_changes_no_lead(found: list[Figure], factor: float) -> None:
-    scaled = [Figure(one.value * 1024, one.low * 1024, one.high * 1024) for one in found]
-    assert leaders(found, 0.05) == leaders(scaled, 0.05)
-    assert found[0].times(factor).value == found[0].value * factor
-
-
-@given(st.lists(st.lists(st.none() | figures(), min_size=3, max_size=3)))
-def test_every_compared_case_is_won_by_one_or_close(cases: list[list[Figure | None]]) -> None:
-    counted = tally((leaders(case, 0.05) for case in cases), 3)
-    assert sum(counted.wins) + counted.close == counted.compared
-    assert counted.compared == sum(sum(one is not None for one in case) > 1 for case in cases)
-    assert [counted.wins[at] for at in counted.order] == sorted(counted.wins, reverse=True)
 
 
 @pytest.mark.parametrize(
@@ -164,9 +131,9 @@ def test_runs_of_one_machine_share_a_column_and_their_times_are_averaged() -> No
 
 
 def test_a_merged_run_names_its_machines() -> None:
-    run = epyc()
-    parts = [{"node": node} for node in ("a", "b", "a")]
-    (column,) = columns([replace(run, about=cast(Any, run.about | {"parts": parts}))])
+    merged = on(make_run(), cpu=EPYC)
+    merged[KEY]["parts"] = [{"node": "a"}, {"node": "b"}, {"node": "a"}]
+    (column,) = columns([from_json(merged)])
     assert column.measurements == "2 machines"
     assert column.details == "2 cores · 1 thread · 2 machines"
 
