@@ -29,12 +29,15 @@ def markdown(of: Comparison) -> str:
 def _lines(of: Comparison, most: int) -> Iterator[str]:
     yield f"### {inline(headline(of))}"
     yield ""
+    if of.disturbed:
+        yield f"> {inline(of.disturbed)}"
+        yield ""
     for answer in answers(of):
         yield f"- **{answer.title}.** {inline(' '.join(answer.sentences))}"
     yield ""
     yield from _table(overview.machines(of), most)
     if table := overview.distances(of):
-        yield f"Time over that of the fastest machine (★ is nearest by more than {units.percent(DEFAULT)}):"
+        yield f"Time over that of the fastest machine (★ is surely nearest, by more than {units.percent(DEFAULT)}):"
         yield ""
         yield from _table(table, most)
     if table := overview.knobs(of):
@@ -48,7 +51,8 @@ def _lines(of: Comparison, most: int) -> Iterator[str]:
             yield f"- {len(opposite) - most:,} more: {ELSEWHERE}"
         yield ""
     for caution in of.cautions:
-        yield f"> {inline(caution)}"
+        if caution != of.disturbed:
+            yield f"> {inline(caution)}"
 
 
 def _table(table: overview.Table, most: int) -> Iterator[str]:

@@ -12,6 +12,7 @@ from torchduet.reports.machines.leaders import UNKNOWN
 from torchduet.reports.machines.matrix import Row
 
 MAX_NAMED = 4
+TOO_LONG = ": the times may be too long."  # what follows from a disturbance
 ABSENT = frozenset(("none", "not given"))  # in words: a fact that one machine does not have, such as a GPU's driver
 NOT_IN_ALTERNATION = (
     "Two machines are compared as two runs, not in alternation: a lead says how these machines did, not which part of "
@@ -27,7 +28,7 @@ def cautions(found: Sequence[Column], base: int = 0) -> list[str]:
     """
     if len(found) < 2:
         return []
-    return [NOT_IN_ALTERNATION, *_differing(found, base), *_noise(found), *_ended_early(found)]
+    return [NOT_IN_ALTERNATION, *_differing(found, base), *filter(None, [disturbed(found)]), *_ended_early(found)]
 
 
 def between(found: Sequence[Column], base: int) -> list[tuple[Column, list[Difference]]]:
@@ -47,7 +48,7 @@ def doubts(found: Sequence[Column], rows: Sequence[Row]) -> Iterator[str]:
         number = sum(any(one.doubtful for one in row.cells[at][:1]) for row in rows)
         if number:
             cases = "1 case" if number == 1 else f"{number:,} cases"
-            yield f"On {column.name} {cases} waited for a core: such a time may be off by {UNKNOWN}×."
+            yield f"On {column.name} {cases} waited for a core: such a time may be off by a further {UNKNOWN}×."
 
 
 def _differing(found: Sequence[Column], base: int) -> Iterator[str]:
@@ -70,17 +71,23 @@ def _named(names: dict[str, None]) -> str:
     return ", ".join([*listed[:MAX_NAMED], *([f"{more} more"] if more > 0 else [])])
 
 
-def _noise(found: Sequence[Column]) -> Iterator[str]:
+def disturbed(found: Sequence[Column]) -> str:
+    """Which machines were disturbed while measuring, in a sentence; empty if none was."""
     names = [
         column.name
         for column in found
         if any(run.about.get("noise", {}).get("grade") == DISTURBED for run in column.runs)
     ]
-    if names:
-        more = len(names) - MAX_NAMED
-        listed = [*names[:MAX_NAMED], *([f"{more} more"] if more > 0 else [])]
-        subject = " and ".join(filter(None, (", ".join(listed[:-1]), listed[-1])))
-        yield f"{subject} {'was' if len(names) == 1 else 'were'} disturbed while measuring: the times may be too long."
+    if not names:
+        return ""
+    return f"{named(names)} {'was' if len(names) == 1 else 'were'} disturbed while measuring{TOO_LONG}"
+
+
+def named(names: Sequence[str]) -> str:
+    """Names in a sentence: ``A, B and 3 more``."""
+    more = len(names) - MAX_NAMED
+    listed = [*names[:MAX_NAMED], *([f"{more} more"] if more > 0 else [])]
+    return " and ".join(filter(None, (", ".join(listed[:-1]), listed[-1])))
 
 
 def _ended_early(found: Sequence[Column]) -> Iterator[str]:

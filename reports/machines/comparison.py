@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from statistics import median
 
-from torchduet.reports.machines import knobs, matrix
-from torchduet.reports.machines.cautions import cautions, doubts
+from torchduet.reports.machines import knobs, matrix, ratios
+from torchduet.reports.machines.cautions import cautions, disturbed, doubts, named
 from torchduet.reports.machines.columns import Column, base_of, columns
 from torchduet.reports.machines.heat import HeatMap, heat_map
 from torchduet.reports.machines.knobs import Line, Setting
@@ -68,6 +69,11 @@ class Comparison:
         """What cannot be concluded."""
         return (*cautions(self.columns, self.base), *doubts(self.columns, self.rows))
 
+    @cached_property
+    def disturbed(self) -> str:
+        """Which machines were disturbed while measuring, in a sentence; empty if none was."""
+        return disturbed(self.columns)
+
     def shared(self, at: int) -> int:
         """How many cases both a machine and the base measured."""
         return sum(row.ratio(at, self.base) is not None for row in self.rows)
@@ -77,12 +83,22 @@ class Comparison:
         ratios = [ratio for row in self.rows if (ratio := row.ratio(at, self.base)) is not None]
         return median(ratios) if ratios else None
 
-    def in_words(self, at: int, ratio: float | None) -> str:
-        """A machine's median: ``2.52×``; ``53.0× in 3`` if it shares only 3 of the base's cases; empty without one."""
+    def speed(self, at: int) -> str:
+        """A machine's median in words: ``2.52×``, ``takes 59.4 times as long``; empty without one.
+
+        ``53.0× in 3 cases`` if it shares only 3 of the base's cases.
+        """
+        return self._in_words(at, self.median_ratio(at), ratios.as_fast)
+
+    def money(self, at: int) -> str:
+        """How much work a machine does for the same money, in words as those of ``speed``; empty without a price."""
+        return self._in_words(at, self.work_per_price(at), ratios.work_for_money)
+
+    def _in_words(self, at: int, ratio: float | None, words: Callable[[float], str]) -> str:
         if ratio is None:
             return ""
         shared = self.shared(at)
-        return units.ratio(ratio) + (f" in {shared:,}" if shared < self.shared(self.base) else "")
+        return words(ratio) + (f" in {units.plural(shared, 'case')}" if shared < self.shared(self.base) else "")
 
     def work_per_price(self, at: int) -> float | None:
         """How many times as much work as the base a machine does for the same money, in the median of the cases."""
@@ -91,10 +107,8 @@ class Comparison:
 
     def notes(self) -> list[str]:
         """What is to be told of the prices: those of no machine, and machines without any."""
-        found = [
-            f"the price of “{name}” matches none of these machines ({self.prices.file})"
-            for name in self.prices.unused(self.columns)
-        ]
+        unused = self.prices.unused(self.columns)
+        found = [f"{Path(self.prices.file).name}: no machine matches {named(unused)}"] if unused else []
         without = [column.name for column, price in zip(self.columns, self.per_hour, strict=True) if not price]
         if any(self.per_hour) and without:
             found.append(f"no price is known of {', '.join(without)}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import geometric_mean
 
 from torchduet.reports.compare.thresholds import DEFAULT
+from torchduet.reports.machines.leaders import Figure, leaders
 from torchduet.reports.machines.matrix import Row
 
 MAX_ROWS = 20  # of the chart: the finest division into so many rows is taken
@@ -18,14 +20,18 @@ class HeatCell:
     """A machine in a group of cases.
 
     Attributes:
-        ratio: its time over that of the fastest machine, the geometric mean over its cases; at least 1.
+        distance: its time over that of the fastest machine, the geometric mean over its cases; at least 1. The ends of
+            its interval are the means of those of the cases.
         cases: in how many of the group's cases it has a time.
-        wins: in how many it alone is the fastest.
     """
 
-    ratio: float
+    distance: Figure
     cases: int
-    wins: int
+
+    @property
+    def ratio(self) -> float:
+        """The distance without its interval."""
+        return self.distance.value
 
     @property
     def shade(self) -> float:
@@ -43,16 +49,13 @@ class HeatRow:
 
     @property
     def nearest(self) -> int | None:
-        """The machine that is nearest to the fastest of each case; None where another is hardly farther.
+        """The machine that is surely nearest to the fastest of each case; None where another may be as near.
 
-        Of a single case it is the machine that surely leads.
+        Machines without one of the cases are left out.
         """
-        if self.cases == 1:
-            return next((at for at, cell in enumerate(self.cells) if cell and cell.wins), None)
-        known = sorted((cell.ratio, at) for at, cell in enumerate(self.cells) if cell and cell.cases == self.cases)
-        if not known or (len(known) > 1 and known[1][0] <= known[0][0] * (1 + DEFAULT)):
-            return None
-        return known[0][1]
+        whole = [cell.distance if cell and cell.cases == self.cases else None for cell in self.cells]
+        first = leaders(whole, DEFAULT)
+        return first[0] if len(first) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,12 @@ def _cells(group: Sequence[Row]) -> tuple[HeatCell | None, ...]:
 
 
 def _cell(group: Sequence[Row], at: int) -> HeatCell | None:
-    logs = [
-        math.log(time.seconds / min(figure.value for figure in row.times if figure))
+    distances = [
+        (time.value / least, time.low / least, time.high / least)
         for row in group
-        if (time := row.time(at))
+        if (time := row.times[at])
+        for least in [min(other.value for other in row.times if other)]
     ]
-    if not logs:
+    if not distances:
         return None
-    return HeatCell(math.exp(math.fsum(logs) / len(logs)), len(logs), sum(row.fastest == (at,) for row in group))
+    return HeatCell(Figure(*map(geometric_mean, zip(*distances, strict=True))), len(distances))

@@ -66,8 +66,17 @@ class Line:
     @cached_property
     def disagreement(self) -> int:
         """2: faster on one machine and slower on another; 1: their clear verdicts differ; 0: they do not."""
-        clear = {cell.verdict for cell in self.cells if cell} - {"unclear"}
+        clear = {*self._clear}
         return 2 if {"faster", "slower"} <= clear else int(len(clear) > 1)
+
+    @property
+    def settled(self) -> bool:
+        """Whether two machines or more have a clear verdict, so that it can be told whether they disagree."""
+        return len(self._clear) > 1
+
+    @property
+    def _clear(self) -> list[str]:
+        return [cell.verdict for cell in self.cells if cell and cell.verdict != "unclear"]
 
     @property
     def spread(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-UNKNOWN = 1.5  # a time without an interval may be off by so much: two runs of the same code differ by up to 1.48
+UNKNOWN = 1.5  # a time without an interval, or that waited, may be off by so much: two runs of one code differ by 1.48
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,15 @@ class Figure:
         return Figure(self.value * factor, self.low * factor, self.high * factor)
 
 
-def figure(value: float, low: float | None, high: float | None) -> Figure:
-    """A figure with its interval; without one, it may be off by ``UNKNOWN``."""
+def figure(value: float, low: float | None, high: float | None, doubtful: bool = False) -> Figure:
+    """A figure with its interval; without one, it may be off by ``UNKNOWN``.
+
+    Args:
+        doubtful: it may be off by ``UNKNOWN`` beyond its interval, which is then wider by that at both ends.
+    """
     if low is None or high is None:
-        return Figure(value, value / UNKNOWN, value * UNKNOWN)
-    return Figure(value, low, high)
+        low, high = value / UNKNOWN, value * UNKNOWN
+    return Figure(value, low / UNKNOWN, high * UNKNOWN) if doubtful else Figure(value, low, high)
 
 
 def leaders(figures: Sequence[Figure | None], threshold: float) -> tuple[int, ...]:

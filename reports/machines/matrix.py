@@ -13,7 +13,7 @@ from torchduet.reports.machines.leaders import Figure, Tally, figure, leaders, t
 from torchduet.reports.machines.measured import Measured, measured, records_of, work_of
 from torchduet.reports.machines.missing import Missing, Reasons
 
-ENERGY_THRESHOLD = 0.1  # joules have no interval; NVML's readings may be off by 5 % on either side
+ENERGY_THRESHOLD = 0.1  # beyond the time's interval: NVML's readings may be off by 5 % on either side
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Row:
     @cached_property
     def times(self) -> list[Figure | None]:
         """Seconds per call of each machine."""
-        return [figure(cell[0].seconds, cell[0].low, cell[0].high) if cell else None for cell in self.cells]
+        first = [cell[0] if cell else None for cell in self.cells]
+        return [figure(one.seconds, one.low, one.high, one.doubtful) if one else None for one in first]
 
     @cached_property
     def fastest(self) -> tuple[int, ...]:
@@ -68,9 +69,18 @@ class Row:
 
     @cached_property
     def thriftiest(self) -> tuple[int, ...]:
-        """The machines that lead by joules per call."""
-        joules = map(self.joules, range(len(self.cells)))
-        return leaders([Figure(one, one, one) if one else None for one in joules], ENERGY_THRESHOLD)
+        """The machines that lead by joules per call.
+
+        Joules are power over the time of a call, so they are no surer than the time: they have its interval.
+        """
+        joules = [self.joules(at) for at in range(len(self.cells))]
+        return leaders(
+            [
+                time.times(one / time.value) if time and one else None
+                for time, one in zip(self.times, joules, strict=True)
+            ],
+            ENERGY_THRESHOLD,
+        )
 
     def ratio(self, at: int, base: int) -> float | None:
         """How many times as fast a machine is as the base; None where either has no time."""

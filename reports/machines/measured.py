@@ -29,7 +29,7 @@ class Measured:
         joules: per call; None where they are not known.
         samples: that one call processes; None where the case does not count any.
         unit: of the samples.
-        doubtful: a run withheld its verdicts on it, or waited for a core, so its interval is not trusted: it has none.
+        doubtful: a run withheld its verdicts on it, or waited for a core, so it may be off by more than its interval.
     """
 
     device: str
@@ -74,7 +74,7 @@ def pooled(device: str, of_runs: Sequence[tuple[Run, Record]]) -> Measured:
     """A case in several runs of one machine key: the mean of logarithms, each run by its number of visits.
 
     The interval reaches from the least end of the runs' intervals to the greatest: machines of one key are not equal.
-    It is None where no run has one, and where the time is doubtful.
+    It is None where no run has one.
     """
     records = [record for _, record in of_runs]
     weights = [max(number_of_visits(record), 1) for record in records]
@@ -82,8 +82,7 @@ def pooled(device: str, of_runs: Sequence[tuple[Run, Record]]) -> Measured:
     logs = (weight * math.log(timing["seconds"]) for weight, timing in zip(weights, timings, strict=True))
     seconds = timings[0]["seconds"] if len(timings) == 1 else math.exp(math.fsum(logs) / sum(weights))
     ends = [(timing["low"], timing["high"]) for timing in timings]
-    doubtful = bool(times_withheld(*of_runs))
-    known = [] if doubtful else [(low, high) for low, high in ends if low is not None and high is not None]
+    known = [(low, high) for low, high in ends if low is not None and high is not None]
     joules = [value for record in records if (value := record.get("energy", {}).get("joules", 0.0)) >= MIN_JOULES]
     cost: Mapping[str, object] = records[0]["cost"]
     samples = cost.get("samples")
@@ -95,5 +94,5 @@ def pooled(device: str, of_runs: Sequence[tuple[Run, Record]]) -> Measured:
         joules=math.fsum(joules) / len(joules) if joules else None,
         samples=float(samples) if isinstance(samples, int | float) and samples > 0 else None,
         unit=str(cost.get("unit", "samples")),
-        doubtful=doubtful,
+        doubtful=bool(times_withheld(*of_runs)),
     )

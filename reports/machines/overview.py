@@ -23,10 +23,10 @@ def machines(of: Comparison) -> Table:
     for at, column in enumerate(of.columns):
         price = of.per_hour[at]
         name = f"{column.name} ({column.measurements})" if column.measurements else column.name
-        row = [name, column.machine.key, f"{of.time.wins[at]:,}", of.in_words(at, of.median_ratio(at))]
+        row = [name, column.machine.key, f"{of.time.wins[at]:,}", of.speed(at)]
         if priced:
             wins = f"{of.cost.wins[at]:,}" if of.cost and price else ""
-            row += [of.prices.price(price) if price else "", wins, of.in_words(at, of.work_per_price(at))]
+            row += [of.prices.price(price) if price else "", wins, of.money(at)]
         rows.append(tuple(row + ([f"{of.energy.wins[at]:,}"] if energy else [])))
     return tuple(head), rows
 

@@ -10,6 +10,7 @@ from torchduet.bench.record.statistics import CONFIDENCE
 from torchduet.reports.compare.thresholds import DEFAULT
 from torchduet.reports.findings.advice import STANDINGS
 from torchduet.reports.html.environment import date, environment, fixed
+from torchduet.reports.machines.cautions import TOO_LONG
 from torchduet.reports.machines.comparison import Comparison, comparison
 from torchduet.reports.machines.leaders import UNKNOWN
 from torchduet.reports.machines.matrix import ENERGY_THRESHOLD, nowhere
@@ -76,6 +77,7 @@ def render(of: Comparison) -> str:
         **fixed("elements.js", "machines.js", "report.js"),
         title=headline(of),
         answers=answers(of),
+        disturbed=of.disturbed.removesuffix(TOO_LONG),
         heat=of.heat,
         summaries=[_summary(of, at) for at in range(len(of.columns))],
         priced=any(of.per_hour),
@@ -106,10 +108,10 @@ def _summary(of: Comparison, at: int) -> Summary:
         measured=sum(bool(row.cells[at]) for row in of.rows),
         failed=len(failed),
         fastest=_share(of.time.wins[at], of.time.compared),
-        ratio=of.in_words(at, of.median_ratio(at)),
+        ratio=of.speed(at),
         price=of.prices.price(price) if price else "",
         cheapest=_share(of.cost.wins[at], of.cost.compared) if of.cost and price else "",
-        per_price=of.in_words(at, of.work_per_price(at)),
+        per_price=of.money(at),
         thriftiest=_share(of.energy.wins[at], of.energy.compared),
         started=started[0] if len(set(started)) == 1 else f"{started[0]}, and later",
     )

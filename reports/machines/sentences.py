@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from torchduet.reports.machines.cautions import named
 from torchduet.reports.machines.comparison import Comparison
 from torchduet.reports.machines.knobs import PAYS, PAYS_NOT, Setting
 from torchduet.reports.machines.leaders import Tally
@@ -35,7 +36,7 @@ def headline(of: Comparison) -> str:
         return "No case was measured on two machines"
     first = of.time.order[0]
     if not of.time.wins[first]:
-        return f"No machine is the fastest: {CLOSE} in {_cases(of.time.compared)}"
+        return f"{CLOSE.capitalize()} in {_cases(of.time.compared)}: no machine is surely the fastest"
     if of.time.mostly_close:
         lead = f"{of.columns[first].name} is the fastest in {of.time.wins[first]:,}"
         return f"{_of(of.time.close, of.time.compared)} are {CLOSE}; {lead}"
@@ -78,7 +79,7 @@ def _others(of: Comparison, counted: Tally, verb: str) -> str:
     if not counted.compared:
         return ""
     winners = [at for at in counted.order[1:] if counted.wins[at]]
-    parts = [", ".join(named)] if (named := _winners(of, counted, winners, f"{verb} ")) else []
+    parts = [", ".join(others)] if (others := _winners(of, counted, winners, f"{verb} ")) else []
     if counted.close and counted.wins[counted.order[0]] and not counted.mostly_close:
         parts.append(f"{counted.close} {'is' if counted.close == 1 else 'are'} {CLOSE}")
     return f"{'; '.join(parts)}." if parts else ""
@@ -86,14 +87,14 @@ def _others(of: Comparison, counted: Tally, verb: str) -> str:
 
 def _winners(of: Comparison, counted: Tally, winners: Sequence[int], verb: str = "") -> list[str]:
     """``NVIDIA H200 is the fastest in 31``, ``AMD EPYC in 9``, ``2 more machines in 3``: the verb is said once."""
-    named = [
+    listed = [
         f"{of.columns[at].name} {verb if place == 0 else ''}in {counted.wins[at]:,}"
         for place, at in enumerate(winners[:MAX_NAMED])
     ]
     if rest := winners[MAX_NAMED:]:
         won = sum(counted.wins[at] for at in rest)
-        named.append(f"{len(rest)} more machine{'s' * (len(rest) > 1)} in {won:,}")
-    return named
+        listed.append(f"{len(rest)} more machine{'s' * (len(rest) > 1)} in {won:,}")
+    return listed
 
 
 def _counted(of: Comparison, counted: Tally | None, verb: str) -> str:
@@ -119,16 +120,15 @@ def _knobs(of: Comparison) -> list[str]:
     sentences = [_setting(of, setting) for setting in differing[:MAX_SETTINGS]]
     if more := differing[MAX_SETTINGS:]:
         sentences.append(f"{len(more)} more knob{'s differ' if len(more) > 1 else ' differs'} by machine.")
-    shared = [line for line in of.lines if sum(map(bool, line.cells)) > 1]
-    opposite = sum(line.disagreement == 2 for line in shared)
+    settled = [line for line in of.lines if line.settled]
+    opposite = sum(line.disagreement == 2 for line in settled)
+    where = f"{units.plural(len(settled), 'comparison')} settled on {'both' if len(of.columns) == 2 else 'two or more'}"
     if opposite:
-        what = f"{opposite:,} of {len(shared):,} comparison{'s' if len(shared) != 1 else ''}"
-        sentences.append(f"In {what} a setting is faster on one machine and slower on another.")
-    elif shared and not sentences:
-        sentences.append(
-            f"No setting is faster on one machine and slower on another, in {len(shared):,} "
-            f"comparison{'s' if len(shared) != 1 else ''}."
-        )
+        sentences.append(f"In {opposite:,} of {where}, a setting is faster on one machine and slower on another.")
+    elif settled and not sentences:
+        sentences.append(f"No setting is faster on one machine and slower on another, in {where}.")
+    elif any(sum(map(bool, line.cells)) > 1 for line in of.lines) and not sentences:
+        sentences.append("It cannot be told whether machines differ: no comparison is settled on two of them.")
     return sentences
 
 
@@ -138,14 +138,7 @@ def _setting(of: Comparison, setting: Setting) -> str:
         [of.columns[at].name for at, cell in enumerate(setting.cells) if cell and cell.key in keys]
         for keys in (PAYS, PAYS_NOT)
     )
-    return f"{setting.title} is worth it on {_names(pays)}, and not on {_names(pays_not)}."
-
-
-def _names(names: Sequence[str]) -> str:
-    shown = [*names[:MAX_NAMED]]
-    if more := len(names) - len(shown):
-        shown.append(f"{more} more")
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+    return f"{setting.title} is worth it on {named(pays)}, and not on {named(pays_not)}."
 
 
 def _gaps(of: Comparison) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torchduet.bench.record.schema import CaseRecord
+from torchduet.reports.machines import ratios
 from torchduet.reports.machines.comparison import Comparison
 from torchduet.reports.machines.knobs import Effect, Line
 from torchduet.reports.machines.matrix import Row
@@ -76,7 +77,7 @@ def _times(of: Comparison) -> Table:
     base = of.columns[of.base].name
     about = "Time per call on the fastest device of each machine."
     if len(of.columns) > 1:
-        about += f" Below it: how many times as fast as {base}."
+        about += f" Below it: how many times as fast as {base}, or how many times as long."
     entries = tuple(
         Entry(row.work, "", _filters(of, row.case, row.fastest), tuple(_time_cells(of, row))) for row in of.rows
     )
@@ -90,7 +91,7 @@ def _time_cells(of: Comparison, row: Row) -> Iterator[Cell]:
             yield Cell(missing.short if missing else "", "", None, GONE)
             continue
         ratio = row.ratio(at, of.base) if at != of.base else None
-        words = [units.ratio(ratio) if ratio is not None else "", *_devices(row.cells[at])]
+        words = [ratios.as_fast_in_short(ratio) if ratio is not None else "", *_devices(row.cells[at])]
         yield Cell(units.seconds(time.seconds), "; ".join(filter(None, words)), time.seconds, _kind(row.fastest, at))
 
 
@@ -115,7 +116,8 @@ def _costs(of: Comparison) -> Table | None:
     base = of.per_hour[of.base]
     about = "Cost of a million calls, one after the other, at the price of the machine’s hour."
     if base:
-        about += f" Below it: how many times as much work as {of.columns[of.base].name} for the same money."
+        name = of.columns[of.base].name
+        about += f" Below it: how many times as much work as {name} for the same money, or how many times the cost."
 
     def cells(row: Row) -> Iterator[Cell]:
         first = row.cheapest(of.per_hour)
@@ -125,7 +127,11 @@ def _costs(of: Comparison) -> Table | None:
                 yield Cell(kind=GONE)
                 continue
             cost = per_million(price, time.seconds)
-            below = units.ratio(ratio * base / price) if ratio is not None and base and at != of.base else ""
+            below = (
+                ratios.work_for_money_in_short(ratio * base / price)
+                if ratio is not None and base and at != of.base
+                else ""
+            )
             yield Cell(of.prices.amount(cost), below, cost, _kind(first, at))
 
     rows = [row for row in of.rows if any(row.time(at) and price for at, price in enumerate(of.per_hour))]
@@ -188,9 +194,13 @@ def _knobs(of: Comparison) -> Table:
         for line in of.lines
     )
     differing = sum(line.disagreement > 0 for line in of.lines)
+    settled = any(line.settled for line in of.lines)
     about = "How many times as fast the setting makes the case. Both sides were timed in alternation on each machine."
     if len(of.columns) > 1:
-        about += f" The {differing:,} on which machines disagree come first." if differing else " No machines disagree."
+        if differing:
+            about += f" The {differing:,} on which machines disagree come first."
+        else:
+            about += " No machines disagree." if settled else " None is settled on two machines."
     return Table("effects", "Every knob in every case", about, "", entries, "comparisons")
 
 

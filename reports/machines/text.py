@@ -19,6 +19,8 @@ def terminal(of: Comparison) -> str:
 
 def _lines(of: Comparison) -> Iterator[str]:
     yield plain(headline(of))
+    if of.disturbed:
+        yield plain(f"! {of.disturbed}")
     for answer in answers(of):
         yield plain(f"  {answer.title}: {' '.join(answer.sentences).replace('`', '')}")
     for table, under in (
@@ -38,9 +40,9 @@ def _lines(of: Comparison) -> Iterator[str]:
             yield plain(f"  {short(line.work)}: {line.title.replace('`', '')}: {overview.effects(line, of)}")
         if (more := len(opposite) - MAX_LISTED) > 0:
             yield f"  and {more:,} more, in the page"
-    if of.cautions:
+    if others := [caution for caution in of.cautions if caution != of.disturbed]:
         yield ""
-        yield from (plain(f"! {caution}") for caution in of.cautions)
+        yield from (plain(f"! {caution}") for caution in others)
 
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -75,3 +75,14 @@ def xeon(**given: Any) -> Run:
 def h200(**given: Any) -> Run:
     """A machine with a GPU: three cases, on its CPU and on the GPU."""
     return run_on(make_gpu_run(), "h200.json", **{"cpu": EPYC, "gpu": H200, "gpus": 1, **given})
+
+
+def disturbed(cpu: str, factor: float, *, wide: float, waits: bool = True) -> Run:
+    """A run on a loaded machine, whose times and joules may be off by a factor of ``wide``."""
+    made = on(make_run(), cpu=cpu, factor=factor, joules=lambda record: 100 * record["timing"]["seconds"])
+    for record in records(made):
+        timing = record["timing"]
+        timing |= {"low": timing["seconds"] / wide, "high": timing["seconds"] * wide}
+        record["notes"] = ["no verdict: more threads than free cores"] if waits else []
+    made[KEY]["noise"] = {"grade": "disturbed", "causes": []}
+    return from_json(made)

@@ -86,10 +86,11 @@ def test_prices_come_from_the_nearest_pyproject(folder: Path, capsys: pytest.Cap
 
 
 def test_a_price_of_no_machine_is_a_note(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "prices.toml").write_text(PRICES)
-    assert main(["machines", "h200.json", "xeon.json", "--prices", "prices.toml"]) == 0
+    (folder / "own").mkdir()
+    (folder / "own" / "prices.toml").write_text(PRICES)
+    assert main(["machines", "h200.json", "xeon.json", "--prices", "own/prices.toml"]) == 0
     assert capsys.readouterr().err.splitlines() == [
-        "note: the price of “EPYC” matches none of these machines (prices.toml)",
+        "note: prices.toml: no machine matches EPYC",
         "note: no price is known of Intel Xeon",
     ]
 

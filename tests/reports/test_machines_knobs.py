@@ -13,6 +13,7 @@ from torchduet.reports.machines.columns import columns
 from torchduet.reports.machines.comparison import comparison
 from torchduet.reports.machines.knobs import Line, lines, settings
 from torchduet.reports.machines.sentences import answers
+from torchduet.reports.machines.tables import tables
 from torchduet.reports.read.run_file import Run, from_json
 
 COMPILED = "mlp.train_step[layers=784-100-10,batch=100] cpu compile fp32"
@@ -28,6 +29,15 @@ def with_verdicts(mode: str, verdict: str, ratio: float, **facts: Any) -> Run:
                 if record["case"]["mode"] == mode and speedup["knob"] == "mode":
                     speedup |= {"ratio": ratio, "low": ratio * 0.98, "high": ratio * 1.02, "verdict": verdict}
     return from_json(made)
+
+
+def only_mode(mode: str, verdict: str, ratio: float, **facts: Any) -> Run:
+    """The same with no other comparison."""
+    run = with_verdicts(mode, verdict, ratio, **facts)
+    for record in run.records:
+        kept = [one for one in record["speedups"] if (one["knob"], one["value"]) == ("mode", mode)]
+        record["speedups"][:] = kept
+    return run
 
 
 def line_of(found: list[Line], work: str, knob: str) -> Line:
@@ -80,6 +90,24 @@ def test_a_knob_that_pays_on_one_machine_only_is_named() -> None:
     (knobs,) = [answer for answer in answers(of) if answer.title == "Knobs"]
     assert knobs.sentences[0] == f"`torch.compile` is worth it on {EPYC}, and not on Intel Xeon."
     assert knobs.sentences[1].endswith("a setting is faster on one machine and slower on another.")
+
+
+def test_a_comparison_that_is_not_settled_on_both_machines_is_not_counted() -> None:
+    def knobs(*runs: Run) -> str:
+        (answer,) = [answer for answer in answers(comparison(runs)) if answer.title == "Knobs"]
+        return answer.sentences[-1]
+
+    cases = sum(line.knob == "mode" and line.value == "compile" for line in lines(columns([epyc()])))
+    assert cases > 1
+    unsettled = only_mode("compile", "unclear", 0.5, cpu=XEON)
+    settled = [only_mode("compile", "faster", 2.0, cpu=cpu) for cpu in (EPYC, XEON, "third")]
+    cannot = "It cannot be told whether machines differ: no comparison is settled on two of them."
+    assert knobs(settled[0], unsettled) == cannot
+    none = "No setting is faster on one machine and slower on another, in"
+    assert knobs(*settled[:2]) == f"{none} {cases} comparisons settled on both."
+    assert knobs(*settled) == f"{none} {cases} comparisons settled on two or more."
+    found = tables(comparison([settled[0], unsettled]))
+    assert next(table.about for table in found if table.key == "effects").endswith(" None is settled on two machines.")
 
 
 def test_the_standing_counts_the_verdicts_of_a_machine() -> None:

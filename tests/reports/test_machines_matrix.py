@@ -19,59 +19,14 @@ from torchduet.bench.record.schema import KEY
 from torchduet.reports.machines.columns import NoSuchMachine, base_of, columns
 from torchduet.reports.machines.comparison import comparison
 from torchduet.reports.machines.heat import MAX_ROWS, heat_map
-from torchduet.reports.machines.leaders import Figure, figure, leaders, tally
 from torchduet.reports.machines.matrix import Row, matrix
 from torchduet.reports.machines.measured import work_of
 from torchduet.reports.machines.sentences import answers, headline
 from torchduet.reports.read.run_file import Run, from_json
 
-POSITIVE = st.floats(1e-9, 1e9)
-
-
-@st.composite
-def figures(draw: st.DrawFn) -> Figure:
-    value = draw(POSITIVE)
-    return Figure(value, value / draw(st.floats(1, 3)), value * draw(st.floats(1, 3)))
-
 
 def rows_of(*runs: Run) -> dict[str, Row]:
     return {row.work: row for row in matrix(columns(runs))}
-
-
-@given(st.lists(st.none() | figures(), max_size=8), st.floats(0, 0.5))
-def test_the_least_leads_and_with_it_all_that_are_not_surely_more(found: list[Figure | None], threshold: float) -> None:
-    known = [one for one in found if one]
-    first = leaders(found, threshold)
-    if len(known) < 2:
-        assert first == ()
-        return
-    least = found[first[0]]
-    assert least is not None
-    assert least.value == min(one.value for one in known)
-    assert len({*first}) == len(first)
-    for at, one in enumerate(found):
-        if one is not None and at != first[0]:
-            assert (at in first) == (one.low <= least.high * (1 + threshold))
-
-
-@given(st.lists(figures(), min_size=2, max_size=6), POSITIVE)
-def test_a_common_factor_changes_no_lead(found: list[Figure], factor: float) -> None:
-    scaled = [Figure(one.value * 1024, one.low * 1024, one.high * 1024) for one in found]
-    assert leaders(found, 0.05) == leaders(scaled, 0.05)
-    assert found[0].times(factor).value == found[0].value * factor
-
-
-@given(st.lists(st.lists(st.none() | figures(), min_size=3, max_size=3)))
-def test_every_compared_case_is_won_by_one_or_close(cases: list[list[Figure | None]]) -> None:
-    counted = tally((leaders(case, 0.05) for case in cases), 3)
-    assert sum(counted.wins) + counted.close == counted.compared
-    assert counted.compared == sum(sum(one is not None for one in case) > 1 for case in cases)
-    assert [counted.wins[at] for at in counted.order] == sorted(counted.wins, reverse=True)
-
-
-def test_a_time_without_an_interval_may_be_off_by_half() -> None:
-    assert leaders([figure(1.0, None, None), figure(2.0, None, None)], 0.05) == (0, 1)
-    assert leaders([figure(1.0, None, None), figure(2.5, None, None)], 0.05) == (0,)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +64,7 @@ def test_equal_machines_are_too_close_to_call() -> None:
     of = comparison([epyc(), xeon(factor=1.0)])
     assert of.time.wins == (0, 0)
     assert of.time.close == of.time.compared == len(of.rows)
-    assert headline(of) == f"No machine is the fastest: too close to call in {len(of.rows)} cases"
+    assert headline(of) == f"Too close to call in {len(of.rows)} cases: no machine is surely the fastest"
 
 
 def test_where_most_cases_are_close_that_is_said_first() -> None:
@@ -126,7 +81,7 @@ def test_a_time_that_waited_for_a_core_needs_a_wider_lead() -> None:
     (row,) = [row for row in of.rows if row.work == WORK]
     assert row.fastest == (0, 1)
     assert of.time.close == 1
-    assert "On Intel Xeon 1 case waited for a core: such a time may be off by 1.5×." in of.cautions
+    assert "On Intel Xeon 1 case waited for a core: such a time may be off by a further 1.5×." in of.cautions
 
 
 def test_a_control_without_its_communication_is_no_case() -> None:

@@ -10,15 +10,17 @@ import pytest
 
 from tests.browser.pages import HOSTILE
 from tests.reports.many import make_many
-from tests.reports.on_machines import EPYC, H200, XEON, epyc, h200, on, records, xeon
+from tests.reports.on_machines import EPYC, H200, XEON, disturbed, epyc, h200, on, records, xeon
 from tests.reports.sample import make_run
 from tests.reports.with_gpu import make_gpu_run
 from torchduet.bench.record.schema import KEY
+from torchduet.reports.machines.brief import markdown
 from torchduet.reports.machines.comparison import comparison
 from torchduet.reports.machines.packed import MAX_CELLS, MIN_ROWS, packed, window
 from torchduet.reports.machines.page import page
 from torchduet.reports.machines.prices import Prices
 from torchduet.reports.machines.tables import tables
+from torchduet.reports.machines.text import terminal
 from torchduet.reports.read.run_file import from_json
 
 
@@ -55,7 +57,7 @@ def test_a_lead_is_marked_by_sign_and_word(whole: str) -> None:
     row = row[row.index("ops.add[n=65536] eager fp32") :].partition("</tr>")[0]
     assert '<span aria-hidden="true">★ </span>' in row
     assert '<span class="hidden"> fastest</span>' in row
-    assert "0.77×" in row
+    assert "1.30× as long" in row
     assert row.count("★") == 1
 
 
@@ -71,7 +73,7 @@ def test_the_page_says_what_differs_and_what_cannot_be_concluded(whole: str) -> 
     words = plain(whole)
     assert "a lead says how these machines did" in words
     assert "What cannot be concluded" in words
-    assert "the price of “TPU” matches none of these machines (pyproject.toml)" in words
+    assert "Note: pyproject.toml: no machine matches TPU." in words
     newer = page([epyc(), xeon(torch="2.13.0")])
     assert "Versions differ (PyTorch): a lead may come from them" in plain(newer)
 
@@ -81,8 +83,31 @@ def test_a_machine_that_was_disturbed_is_named() -> None:
     made[KEY]["noise"] = {"grade": "disturbed", "causes": []}
     made[KEY]["stopped"] = "stopped by Ctrl-C"
     words = plain(page([epyc(), from_json(made)]))
-    assert "Intel Xeon was disturbed while measuring" in words
+    assert words.count("Intel Xeon was disturbed while measuring") == 2  # at the top, and with what follows from it
     assert "The run on Intel Xeon ended early: stopped by Ctrl-C." in words
+
+
+def test_a_disturbance_stands_at_the_top_and_leads_to_what_follows_from_it() -> None:
+    runs = [disturbed(f"{name}: a", 1.0, wide=1.1) for name in ("CPU", "<b>")]
+    html = page(runs)
+    top = html.partition("<h1>")[2].partition("</header>")[0]
+    assert '<a href="#cautions">CPU: a and &lt;b&gt;: a were disturbed while measuring</a>' in top
+    listed = html.partition('<ul class="causes" id="cautions">')[2].partition("</ul>")[0]
+    assert "were disturbed while measuring: the times may be too long." in listed
+    alone = page(runs[:1]).partition("</header>")[0]
+    assert '<a href="#machines">CPU: a was disturbed while measuring</a>' in alone
+    assert "disturbed" not in page([epyc(), xeon()])
+    of = comparison(runs)
+    for lines in (terminal(of).splitlines(), [line for line in markdown(of).splitlines() if line]):
+        assert "were disturbed while measuring: the times may be too long." in lines[1]
+        assert sum("were disturbed" in line for line in lines) == 1
+
+
+def test_the_title_of_the_page_is_the_answer() -> None:
+    html = page([epyc(), xeon()])
+    assert f"<title>{EPYC} is the fastest in 56 of 56 cases – Torchduet</title>" in html
+    html = page([disturbed(EPYC, 9.0, wide=99.0), disturbed(XEON, 1.0, wide=99.0)])
+    assert "<title>Too close to call in 56 cases: no machine is surely the fastest – Torchduet</title>" in html
 
 
 def test_no_figure_is_missing_or_not_a_number(whole: str) -> None:

@@ -114,11 +114,11 @@ def test_the_slower_machine_may_cost_less() -> None:
 
 
 def test_a_machine_without_a_price_has_no_cost_and_is_named() -> None:
-    of = comparison([epyc(), xeon()], Prices({"EPYC": 0.2, "TPU": 4.0}, "EUR", "p.toml"))
+    of = comparison([epyc(), xeon()], Prices({"EPYC": 0.2, "TPU": 4.0, "M4": 1.0}, "EUR", "/some/folder/p.toml"))
     assert of.cost
     assert of.cost.compared == 0
     assert of.notes() == [
-        "the price of “TPU” matches none of these machines (p.toml)",
+        "p.toml: no machine matches TPU and M4",
         "no price is known of Intel Xeon",
     ]
     (answer,) = [one for one in answers(of) if one.title == "Costs least"]
