@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from torchduet.bench.record.knobs import code
 from torchduet.bench.record.schema import NotMeasured
 from torchduet.bench.record.words.counting import plural
 from torchduet.bench.record.words.reasons import grouped
@@ -78,6 +80,26 @@ def ended_early(run: Run) -> str:
     were = "was" if measured == 1 else "were"
     why = run.about.get("stopped")
     return f"This run ended early: {measured} of {selected} cases {were} measured" + (f" ({why})" if why else "")
+
+
+def why_uncompared(run: Run) -> str:
+    """Why nothing was compared, where the cases to compare with were not measured; else empty."""
+    families = {record["case"]["family"] for record in run.records}
+    about = run.about
+    missing = [entry for entry in (*about["skipped"], *about["failed"]) if entry["case"]["family"] in families]
+    if not missing:
+        return ""
+    first, *others = [entry["case"]["id"] for entry in missing]
+    named = f"{code(first)} and {plural(len(others), 'other')}" if others else code(first)
+    status = "skipped" if about["skipped"] else "not measured"
+    budget = any("--budget" in entry["reason"] for entry in missing)
+    do = f"give the run a larger `--budget`{_than(about['options'])}" if budget else "see why under Not measured"
+    return f"Nothing was compared, as the cases to compare with were {status}: {named}; {do}."
+
+
+def _than(options: Any) -> str:
+    seconds = options.get("budget_seconds")
+    return f" than {seconds:g} s" if isinstance(seconds, int | float) and not isinstance(seconds, bool) else ""
 
 
 def _by_reason(cases: Iterable[NotMeasured]) -> tuple[Reason, ...]:
