@@ -85,16 +85,22 @@ def ended_early(run: Run) -> str:
 def why_uncompared(run: Run) -> str:
     """Why nothing was compared, where the cases to compare with were not measured; else empty."""
     families = {record["case"]["family"] for record in run.records}
-    about = run.about
-    missing = [entry for entry in (*about["skipped"], *about["failed"]) if entry["case"]["family"] in families]
+    measured = {record["case"]["id"] for record in run.records}
+
+    def partners(entries: Iterable[NotMeasured]) -> list[NotMeasured]:
+        return [e for e in entries if e["case"]["family"] in families and e["case"]["id"] not in measured]
+
+    skipped = partners(run.about["skipped"])
+    missing = skipped or partners(run.about["failed"])
     if not missing:
         return ""
     first, *others = [entry["case"]["id"] for entry in missing]
     named = f"{code(first)} and {plural(len(others), 'other')}" if others else code(first)
-    status = "skipped" if about["skipped"] else "not measured"
     budget = any("--budget" in entry["reason"] for entry in missing)
-    do = f"give the run a larger `--budget`{_than(about['options'])}" if budget else "see why under Not measured"
-    return f"Nothing was compared, as the cases to compare with were {status}: {named}; {do}."
+    do = f"give the run a larger `--budget`{_than(run.about['options'])}" if budget else "see why under Not measured"
+    return (
+        f"Nothing was compared, as the cases to compare with {'were skipped' if skipped else 'failed'}: {named}; {do}."
+    )
 
 
 def _than(options: Any) -> str:
