@@ -118,10 +118,8 @@ def title_of(answer: Answer, lacking: str = "the run was too short") -> str:
         return _sentence(f"{subject} pays off in {named}, up to {best}")
     if slower:
         return _sentence(f"{subject} does not pay off: slower in {named}, down to {worst}")
-    if answer.tally["same"]:
-        same = units.of_all(answer.tally["same"], total, "case")
-        return _sentence(f"{subject} makes no difference: the same in {same} ({span})")
-    raise AssertionError(f"an answer without a verdict: {answer.tally}")
+    same = units.of_all(answer.tally["same"], total, "case")
+    return _sentence(f"{subject} makes no difference: the same in {same} ({span})")
 
 
 def _of_nothing(answer: Answer, lacking: str) -> str:
@@ -133,8 +131,10 @@ def _of_nothing(answer: Answer, lacking: str) -> str:
         subject = advice_words.inside(answer.title)
         if len(answer.rows) == 1:
             subject += f" for {code(next(each(answer.rows)).name)}"
-    else:  # a collection: of alternatives, of numbers of workers
-        subject = "DataLoader workers" if answer.knob == "workers" else "the alternatives"
+    elif answer.knob == IMPLEMENTATION:
+        subject = "the alternatives"
+    else:  # another collection
+        subject = answer.title if answer.knob == "workers" else answer.title[0].lower() + answer.title[1:]
     if answer.withheld == len(answer.rows):
         return f"No verdict: the machine was too busy to judge {subject}"
     return f"Nothing is settled: {lacking} to judge {subject}"

@@ -77,6 +77,17 @@ WIDE: dict[str, Any] = {"verdict": "unclear", "low": 0.5, "high": 2.5}
             ),
             "the run was too short to judge the alternatives",
         ),
+        (
+            (
+                row("a", 1.02, knob="together", value="one", baseline="x", **WIDE),
+                row("b", 1.02, knob="together", value="two", baseline="x", **WIDE),
+            ),
+            "the run was too short to judge several knobs at once",
+        ),
+        (
+            (row("a", 1.02, knob="workers", value="2", baseline="0", **WIDE),) * 2,
+            "the run was too short to judge 2 DataLoader workers",
+        ),
     ],
 )
 def test_where_nothing_is_settled_the_title_has_no_factor(rows: tuple[dict[str, Any], ...], title: str) -> None:
