@@ -78,5 +78,6 @@ def _next_step(session: Session, path: Path | None) -> str:
     if session.progress.unwritten:
         return ""  # the hint before says where it is
     if path is not None and path.exists():
-        return f"Read the report: torchduet render {path} -o {path.with_suffix('.html')}"
+        page = path.with_name("report.html") if path.name == "run.json" else path.with_suffix(".html")
+        return f"Read the report: torchduet render {path} -o {page}"
     return "For a report, add --benchmark-json run.json"

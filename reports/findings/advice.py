@@ -5,8 +5,9 @@ Their sentences are written by ``advice_words``, their layout by the page.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -15,8 +16,10 @@ from torchduet.bench.record.knobs import workers
 from torchduet.bench.record.schema import VERDICTS
 from torchduet.reports.findings import advice_words, kernels
 from torchduet.reports.findings.loaders import Choice, brief, sentence
-from torchduet.reports.findings.remedy import to_settle
-from torchduet.reports.tables.frames import each
+from torchduet.reports.findings.remedy import budget_of, to_settle
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import each, settled
+from torchduet.reports.tables.withheld import disturbed
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import KNOBS, TOGETHER
 
@@ -29,7 +32,9 @@ STANDINGS = {
     "no": "Not worth it",
     "unclear": "Not known yet",
 }
+NO_VERDICT = "No verdict"  # the standing in words where every verdict was withheld
 NAMED_CHOICES = 6
+Settle = Callable[[pd.DataFrame], str]  # comparisons → what would settle the unclear ones of them
 # knob → the title of all of its settings, and their baseline in words
 COLLECTED = {
     **{knob.name: knob.collected for knob in ENTRIES if knob.collected},
@@ -69,7 +74,14 @@ class Answer:
     @property
     def words(self) -> str:
         """The standing in words."""
-        return STANDINGS[self.standing]
+        return (
+            NO_VERDICT if self.standing == "unclear" and self.withheld == len(self.rows) else STANDINGS[self.standing]
+        )
+
+    @property
+    def withheld(self) -> int:
+        """In how many comparisons the run withheld the verdict that the interval would give."""
+        return int(settled(self.rows[self.rows["verdict"] == "unclear"]).sum())
 
     @property
     def why(self) -> tuple[str, ...]:
@@ -82,7 +94,14 @@ class Answer:
         return float(self.rows["ratio"].min()), float(self.rows["ratio"].max())
 
 
-def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = (), budget: float | None = None) -> list[Answer]:
+def answers(
+    comparisons: pd.DataFrame,
+    choices: Sequence[Choice] = (),
+    budget: float | None = None,
+    threads: int | None = None,
+    *,
+    busy: bool = False,
+) -> list[Answer]:
     """An answer per knob, setting and baseline: the single knobs first, then several together.
 
     Implementations and combinations differ from workload to workload; if there are several, one answer collects them.
@@ -93,7 +112,10 @@ def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = (), budget: f
         comparisons: ``frames.COMPARISON_COLUMNS``.
         choices: the best numbers of workers.
         budget: the run's budget in seconds, if its file records one.
+        threads: of the run, if its file says.
+        busy: the machine was disturbed.
     """
+    settle = partial(to_settle, budget=budget, threads=threads, busy=busy)
     order = [*KNOBS, TOGETHER]
     comparisons = comparisons[~(comparisons["both_compiled"] | comparisons["other_work"]).astype(bool)]
     given: list[Answer] = []
@@ -102,18 +124,25 @@ def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = (), budget: f
         rows = comparisons[comparisons["knob"] == knob]
         settings = list(rows.groupby(["value", "baseline"], sort=False))
         if knob == "workers" and choices:
-            given.append(_workers(f"answer-{len(given) + 1}", rows, choices, budget))
+            given.append(_workers(f"answer-{len(given) + 1}", rows, choices, settle))
             continue
         if knob in COLLECTED and len(settings) > 1:
-            given.append(_collection(f"answer-{len(given) + 1}", knob, rows, budget))
+            given.append(_collection(f"answer-{len(given) + 1}", knob, rows, settle))
             continue
         for (value, baseline), setting_rows in settings:
             key = f"answer-{len(given) + 1}"
-            given.append(_answer(key, knob, str(value), str(baseline), setting_rows, budget))
+            given.append(_answer(key, knob, str(value), str(baseline), setting_rows, settle))
     return given
 
 
-def _collection(key: str, knob: str, rows: pd.DataFrame, budget: float | None) -> Answer:
+def answers_of(run: Run, comparisons: pd.DataFrame, choices: Sequence[Choice]) -> list[Answer]:
+    """``answers`` with the budget, the threads and the noise that the run's file records."""
+    threads = run.about["options"].get("threads")
+    known = threads if isinstance(threads, int) else None
+    return answers(comparisons, choices, budget_of(run.about["options"]), known, busy=disturbed(run))
+
+
+def _collection(key: str, knob: str, rows: pd.DataFrame, settle: Settle) -> Answer:
     title, baseline = COLLECTED[knob]
     tally = _tally(rows)
     of_kernels = kernels.sentences(rows)
@@ -124,7 +153,7 @@ def _collection(key: str, knob: str, rows: pd.DataFrame, budget: float | None) -
         advice_words.alternatives(rows, "faster"),
         advice_words.alternatives(rows, "slower"),
         advice_words.pay_off(rows) if tally["faster"] else "",
-        to_settle(rows, budget),
+        settle(rows),
     ]
     labels = [row.value if knob == TOGETHER else f"{row.value} instead of {row.baseline}" for row in each(rows)]
     labelled = _labelled(rows, labels)
@@ -136,7 +165,7 @@ def _collection(key: str, knob: str, rows: pd.DataFrame, budget: float | None) -
         title=title,
         standing=_standing(tally, rows),
         tally=tally,
-        counts=advice_words.counts(tally),
+        counts=advice_words.counts(tally, rows),
         ends=advice_words.ends(labelled),
         sentences=tuple(filter(None, sentences)),
         rows=labelled,
@@ -144,7 +173,7 @@ def _collection(key: str, knob: str, rows: pd.DataFrame, budget: float | None) -
     )
 
 
-def _workers(key: str, rows: pd.DataFrame, choices: Sequence[Choice], budget: float | None) -> Answer:
+def _workers(key: str, rows: pd.DataFrame, choices: Sequence[Choice], settle: Settle) -> Answer:
     """Which number of workers to use for what: the answer is a number, not a yes or a no."""
     title, baseline = COLLECTED["workers"]
     tally = _tally(rows)
@@ -167,9 +196,9 @@ def _workers(key: str, rows: pd.DataFrame, choices: Sequence[Choice], budget: fl
         title=title,
         standing=standing,
         tally=tally,
-        counts=advice_words.counts(tally),
+        counts=advice_words.counts(tally, rows),
         ends=brief(choices),
-        sentences=(*sentences, advice_words.certainty(rows, tally), *filter(None, [to_settle(rows, budget)])),
+        sentences=(*sentences, advice_words.certainty(rows, tally), *filter(None, [settle(rows)])),
         rows=_labelled(rows, labels),
     )
 
@@ -184,7 +213,7 @@ def _tally(rows: pd.DataFrame) -> dict[str, int]:
     return {verdict: int((rows["verdict"] == verdict).sum()) for verdict in VERDICTS}
 
 
-def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame, budget: float | None) -> Answer:
+def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame, settle: Settle) -> Answer:
     tally = _tally(rows)
     title = advice_words.title_of(knob, value, baseline)
     of_kernels = kernels.sentences(rows)
@@ -195,7 +224,7 @@ def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame, 
     sentences += [
         advice_words.pay_off(rows),
         advice_words.accuracy(rows) if knob == "precision" else "",
-        to_settle(rows, budget),
+        settle(rows),
     ]
     return Answer(
         key=key,
@@ -205,7 +234,7 @@ def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame, 
         title=title,
         standing=_standing(tally, rows),
         tally=tally,
-        counts=advice_words.counts(tally),
+        counts=advice_words.counts(tally, rows),
         ends=advice_words.ends(rows),
         sentences=tuple(filter(None, sentences)),
         rows=rows,

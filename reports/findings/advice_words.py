@@ -14,6 +14,7 @@ from torchduet.bench.record.knobs import BY_NAME, code
 from torchduet.bench.record.schema import VERDICTS
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.reports.tables.frames import each, settled, without_interval
+from torchduet.reports.tables.withheld import WAITED
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import TOGETHER
 
@@ -79,19 +80,23 @@ def times(row: Any, lead: str) -> str:
     return f"{lead}{units.seconds(own)} instead of {units.seconds(other)}"
 
 
-def counts(tally: dict[str, int]) -> str:
-    """``faster in 3 of 7 cases, slower in 4``; ``unclear in all 5 cases``; of a single case ``faster``."""
+def counts(tally: dict[str, int], rows: pd.DataFrame) -> str:
+    """``faster in 3 of 7 cases, slower in 4``; ``unclear in all 5 cases``; of a single case ``faster``.
+
+    Verdicts that the run withheld are said to be withheld, and why.
+    """
     total = sum(tally.values())
     named = [(verdict, tally[verdict]) for verdict in VERDICTS if tally[verdict]]
+    withheld = int(settled(rows[rows["verdict"] == "unclear"]).sum())
+    why = f"; {units.plural(withheld, 'verdict')} withheld: {WAITED}" if withheld else ""
     if total == 1:
-        return named[0][0]
+        return f"{named[0][0]}{why}"
     (first, number), *others = named
-    return ", ".join(
-        [
-            f"{first} in {units.of_all(number, total, 'case')}",
-            *(f"{verdict} in {number}" for verdict, number in others),
-        ]
-    )
+    counted = [
+        f"{first} in {units.of_all(number, total, 'case')}",
+        *(f"{verdict} in {number}" for verdict, number in others),
+    ]
+    return f"{', '.join(counted)}{why}"
 
 
 def _case(row: Any) -> str:
@@ -164,7 +169,7 @@ def _withheld(subject: str, number: int) -> str:
         words, notes = "stays unclear although its interval would settle it", "its notes"
     else:
         words, notes = "stay unclear although their intervals would settle them", "their notes"
-    return f"{subject} {words}: blocks had to wait for a core (see {notes})"
+    return f"{subject} {words}: {WAITED} (see {notes})"
 
 
 def where(rows: pd.DataFrame, verdict: str) -> str:

@@ -12,14 +12,18 @@ from typing import Any
 
 import pandas as pd
 
-from torchduet.bench.record.knobs import IMPLEMENTATION, code
+from torchduet.bench.record.knobs import BY_NAME, IMPLEMENTATION, code
 from torchduet.bench.record.schema import VERDICTS
 from torchduet.bench.record.speedups import counted
 from torchduet.reports.findings import advice_words
 from torchduet.reports.findings.advice import Answer
+from torchduet.reports.findings.unmeasured import why_uncompared
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import each
+from torchduet.reports.tables.withheld import WAITED, number_withheld, what_was_lacking
 from torchduet.reports.text import units
+
+WIDE = 2.0  # upper over lower end of an interval of a time: a wider one does not settle it
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,19 @@ class Headline:
         lead: sentences that say it with cases, intervals and times.
         tally: verdict → number of the run's comparisons, in the order of ``VERDICTS``.
         answer: the answer that the title is of; None where nothing was compared.
+        withheld: how many of the unclear comparisons had their verdict withheld: their intervals would settle them.
     """
 
     title: str
     lead: tuple[str, ...]
     tally: dict[str, int]
     answer: Answer | None = None
+    withheld: int = 0
+
+    @property
+    def settles(self) -> bool:
+        """Whether the answer that the title is of settles something."""
+        return self.answer is not None and self.answer.standing != "unclear"
 
 
 def headline(run: Run, cases: pd.DataFrame, given: Sequence[Answer]) -> Headline:
@@ -46,17 +57,20 @@ def headline(run: Run, cases: pd.DataFrame, given: Sequence[Answer]) -> Headline
         cases: ``frames.CASE_COLUMNS``.
         given: all answers of the run.
     """
-    verdicts = [speedup["verdict"] for record in run.records for speedup in counted(record)]
+    speedups = [speedup for record in run.records for speedup in counted(record)]
+    verdicts = [speedup["verdict"] for speedup in speedups]
     tally: dict[str, int] = {verdict: verdicts.count(verdict) for verdict in VERDICTS}
     if not run.records:
         counts = {"failed": len(run.about["failed"]), "skipped": len(run.about["skipped"])}
         words = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
         return Headline("Nothing was measured", (f"{words}.",) if words else (), tally)
     if not given:
-        return _of_times(cases, tally)
+        return _of_times(cases, tally, why_uncompared(run))
     answer = main_answer(given)
-    lead = (advice_words.ends(answer.rows) if len(answer.rows) > 1 else _times_of_one(answer),)
-    return Headline(title_of(answer), lead, tally, answer)
+    lead = [advice_words.ends(answer.rows) if len(answer.rows) > 1 else _times_of_one(answer)]
+    if answer.standing == "unclear" and answer.withheld:
+        lead.insert(0, _of_withheld(answer))
+    return Headline(title_of(answer, what_was_lacking(run)), tuple(lead), tally, answer, number_withheld(speedups))
 
 
 def main_answer(given: Sequence[Answer]) -> Answer:
@@ -64,8 +78,13 @@ def main_answer(given: Sequence[Answer]) -> Answer:
     return next((answer for answer in given if answer.standing != "unclear"), given[0])
 
 
-def title_of(answer: Answer) -> str:
-    """``torch.compile pays off in 3 of 7 cases, up to 3.52×``; of one case its name and its factor."""
+def title_of(answer: Answer, lacking: str = "the run was too short") -> str:
+    """``torch.compile pays off in 3 of 7 cases, up to 3.52×``; of one case its name and its factor.
+
+    Of an answer that settles nothing: what kept it from that, without a factor, which would read as a finding.
+    """
+    if answer.tally["unclear"] == len(answer.rows):
+        return _of_nothing(answer, lacking)
     if len(answer.rows) == 1:
         return _of_one(answer, next(each(answer.rows)))
     if answer.knob == "workers":
@@ -99,10 +118,37 @@ def title_of(answer: Answer) -> str:
         return _sentence(f"{subject} pays off in {named}, up to {best}")
     if slower:
         return _sentence(f"{subject} does not pay off: slower in {named}, down to {worst}")
-    if answer.tally["same"]:
-        same = units.of_all(answer.tally["same"], total, "case")
-        return _sentence(f"{subject} makes no difference: the same in {same} ({span})")
-    return _sentence(f"{subject}: not settled in {units.of_all(total, total, 'case')} ({span})")
+    same = units.of_all(answer.tally["same"], total, "case")
+    return _sentence(f"{subject} makes no difference: the same in {same} ({span})")
+
+
+def _of_nothing(answer: Answer, lacking: str) -> str:
+    """The title where every comparison is unclear; ``lacking``: what kept the run from settling them."""
+    pair = _one_pair(answer)
+    if pair is not None:
+        subject = " against ".join(map(code, pair))
+    elif answer.value:
+        subject = advice_words.inside(answer.title)
+        if len(answer.rows) == 1:
+            subject += f" for {code(next(each(answer.rows)).name)}"
+    elif answer.knob == IMPLEMENTATION:
+        subject = "the alternatives"
+    else:  # another collection
+        subject = answer.title if answer.knob == "workers" else answer.title[0].lower() + answer.title[1:]
+    if answer.withheld == len(answer.rows):
+        return f"No verdict: the machine was too busy to judge {subject}"
+    return f"Nothing is settled: {lacking} to judge {subject}"
+
+
+def _of_withheld(answer: Answer) -> str:
+    """Why an answer has no verdict although its intervals are narrow enough for one."""
+    number, total = answer.withheld, len(answer.rows)
+    if total == 1:
+        return f"Its interval would settle it, but {WAITED}, so its verdict is withheld."
+    if number == 1:
+        return f"The interval of 1 of {total} would settle it, but {WAITED}, so its verdict is withheld."
+    of = units.of_all(number, total, "case")
+    return f"The intervals of {of} would settle them, but {WAITED}, so their verdicts are withheld."
 
 
 def _of_one(answer: Answer, row: Any) -> str:
@@ -114,7 +160,6 @@ def _of_one(answer: Answer, row: Any) -> str:
             "faster": f"{own} is {factor} as fast as {other}",
             "slower": f"{own} takes {_times_as_fast(1 / row.ratio)} as long as {other}",
             "same": f"{own} is as fast as {other} ({factor})",
-            "unclear": f"{own} against {other}: not settled ({factor})",
         }[verdict]
     subject, case = advice_words.inside(answer.title), code(row.name)
     return _sentence(
@@ -122,21 +167,19 @@ def _of_one(answer: Answer, row: Any) -> str:
             "faster": f"{subject} makes {case} {factor} as fast",
             "slower": f"{subject} makes {case} take {_times_as_fast(1 / row.ratio)} as long",
             "same": f"{subject} makes no difference to {case} ({factor})",
-            "unclear": f"{subject}: not settled for {case} ({factor})",
         }[verdict]
     )
 
 
 def _of_workers(answer: Answer) -> str:
     best, worst = _times_as_fast(_of(answer, "faster").max()), _times_as_fast(_of(answer, "slower").min())
-    low, high = map(_times_as_fast, answer.span)
     if answer.standing in ("yes", "mostly", "depends") and answer.tally["faster"]:
         named = units.of_all(answer.tally["faster"], len(answer.rows), "case")
         return f"More DataLoader workers pay off in {named}, up to {best}"
     if answer.tally["slower"]:
         named = units.of_all(answer.tally["slower"], len(answer.rows), "case")
         return f"More DataLoader workers do not pay off: slower in {named}, down to {worst}"
-    return f"More DataLoader workers: no difference is settled ({low} to {high})"
+    return "More DataLoader workers: no difference is settled"
 
 
 def _of(answer: Answer, verdict: str) -> pd.Series[float]:
@@ -159,22 +202,43 @@ def _times_of_one(answer: Answer) -> str:
     return f"{shown}; 99 % interval {interval}." if interval else f"{shown}; no interval."
 
 
-def _of_times(cases: pd.DataFrame, tally: dict[str, int]) -> Headline:
-    """The title of a run in which nothing was compared: its times."""
+def _of_times(cases: pd.DataFrame, tally: dict[str, int], why: str) -> Headline:
+    """The title of a run in which nothing was compared: its times; ``why`` nothing was, if the run is to blame."""
     fastest, *_, slowest = each(cases.sort_values("seconds")) if len(cases) > 1 else [next(each(cases))] * 2
+    also = (why,) if why else ()
     if len(cases) == 1:
         interval = units.seconds_interval(*_ends(fastest))
-        title = f"{code(_case(fastest))} takes {units.seconds(fastest.seconds)} per call"
-        return Headline(title, (f"99 % interval: {interval}." if interval else "It has no interval.",), tally)
+        title = (
+            f"{code(_case(fastest))}{_mode(fastest)} takes {_about(fastest)}{units.seconds(fastest.seconds)} per call"
+        )
+        if _about(fastest):
+            wide = "Not settled: the ends of its 99 % interval are more than a factor of 2 apart."
+            return Headline(f"{title} ({interval})", (wide, *also), tally)
+        return Headline(title, (f"99 % interval: {interval}." if interval else "It has no interval.", *also), tally)
+    about = _about(fastest) or _about(slowest)
     return Headline(
-        f"{units.plural(len(cases), 'case')} take {units.seconds(fastest.seconds)} to "
+        f"{units.plural(len(cases), 'case')} take {about}{units.seconds(fastest.seconds)} to "
         f"{units.seconds(slowest.seconds)} per call",
         (
-            f"Fastest: {code(_case(fastest))} with {units.seconds(fastest.seconds)}. "
-            f"Slowest: {code(_case(slowest))} with {units.seconds(slowest.seconds)}. Nothing was compared.",
+            f"Fastest: {code(_case(fastest))}{_mode(fastest)} with {units.seconds(fastest.seconds)}. "
+            f"Slowest: {code(_case(slowest))}{_mode(slowest)} with {units.seconds(slowest.seconds)}."
+            + ("" if why else " Nothing was compared."),
+            *also,
         ),
         tally,
     )
+
+
+def _about(row: Any) -> str:
+    """``about `` for a time whose interval spans more than ``WIDE``; else empty."""
+    low, high = _ends(row)
+    return "about " if low is not None and high is not None and high > WIDE * low else ""
+
+
+def _mode(row: Any) -> str:
+    """`` with torch.compile``: the mode of a case that is not eager, as another mode takes another time."""
+    knob = BY_NAME["mode"]
+    return "" if row.mode in ("", knob.reference) else f" ({knob.spoken(row.mode)})"
 
 
 def _case(row: Any) -> str:

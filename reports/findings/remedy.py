@@ -16,10 +16,10 @@ OUT_OF_REACH = 10.0  # times as much time; if more is needed, time alone is not 
 AT_THE_THRESHOLD = 100.0  # times as much time; if more is needed, the ratio is too close to the threshold
 MUCH_WIDER = 2.0  # half an interval over the threshold
 FEW_VISITS = 3  # with fewer, an interval may be too wide to be one
-QUIETER = "a quieter machine, or fewer threads than free cores (`--threads`)"
+FAR_TOO_WIDE = math.log(3.0)  # half an interval of log ratios: so wide a one is no matter of the budget alone
 
 
-def to_settle(rows: pd.DataFrame, budget: float | None) -> str:
+def to_settle(rows: pd.DataFrame, budget: float | None, threads: int | None = None, *, busy: bool = False) -> str:
     """What to type, or to change, to settle the unclear ``rows``: an interval shrinks with the root of time.
 
     If an interval would settle a row, the run withheld its verdict because blocks had to wait for a core.
@@ -27,20 +27,36 @@ def to_settle(rows: pd.DataFrame, budget: float | None) -> str:
     Args:
         rows: comparisons (``frames.COMPARISON_COLUMNS``).
         budget: the run's budget in seconds, if its file records one.
+        threads: of the run, if its file says; one thread cannot be fewer.
+        busy: the machine was disturbed.
     """
     unclear = rows[rows["verdict"] == "unclear"]
     withheld = settled(unclear)
     rest, number = unclear[~withheld], int(withheld.sum())
-    sentences = [_more_time(rest, _subject(len(rest), len(rows), beside=number > 0), budget)] if len(rest) else []
+    sentences = []
+    if len(rest):
+        which = _subject(len(rest), len(rows), beside=number > 0)
+        sentences.append(_more_time(rest, which, budget, _quieter(threads), busy))
     if number:
         cases = "the case whose verdict was" if number == 1 else f"the {number} cases whose verdicts were"
         which = "it" if len(rows) == 1 else f"{cases} withheld"
         narrow = "its interval is" if number == 1 else "their intervals are"
         sentences.append(
-            f"To settle {which}: fewer threads than free cores (`--threads`), or a quieter machine; {narrow} "
-            "narrow enough, so more time changes nothing."
+            f"To settle {which}: {_free_cores(threads)}; {narrow} narrow enough, so more time changes nothing."
         )
     return " ".join(sentences)
+
+
+def _quieter(threads: int | None) -> str:
+    fewer = "" if threads == 1 else ", or fewer threads than free cores (`--threads`)"
+    return f"a quieter machine{fewer}"
+
+
+def _free_cores(threads: int | None) -> str:
+    """What lets blocks run without waiting for a core."""
+    if threads == 1:
+        return "a quieter machine (close what else is running)"
+    return "fewer threads than free cores (`--threads`), or a quieter machine"
 
 
 def _subject(number: int, of: int, *, beside: bool) -> str:
@@ -52,35 +68,38 @@ def _subject(number: int, of: int, *, beside: bool) -> str:
     return "the unclear case" if number == 1 else f"the {number} unclear cases"
 
 
-def _more_time(unclear: pd.DataFrame, which: str, budget: float | None) -> str:
+def _more_time(unclear: pd.DataFrame, which: str, budget: float | None, quieter: str, busy: bool) -> str:
     number = len(unclear)
     few = unclear[without_interval(unclear)]
     if len(few) == number:
         return _first_interval(few, which, budget)
     bounded = [row for row in each(unclear) if not pd.isna(row.low)]
-    needed = sorted(times_as_long(row) for row in bounded)
+    needed = sorted(times_as_long(row) for row in bounded if _half_width(row) <= FAR_TOO_WIDE)
     within = [factor for factor in needed if factor <= OUT_OF_REACH]
     widest = max(_half_width(row) for row in bounded)
     over_visits = bool(unclear["visits"].notna().all())
     note = "" if few.empty else f" ({len(few)} had {'none' if over_visits else f'fewer than {MIN_PLACEMENTS}'})"
     width = f"the widest interval is {units.half_width(widest)}{note}"
     much = "times as long" if over_visits else "times as many placements"
+    if not needed:
+        machine = " on a machine this busy" if busy else ""
+        return f"A longer budget alone will not settle {which}{machine}: it takes {quieter}; {width}."
     if needed[0] > AT_THE_THRESHOLD:
         if widest > MUCH_WIDER * math.log1p(float(unclear["threshold"].max())):
             wide = "its interval is" if number == 1 else "their intervals are"
             much = f"{wide} far wider than the threshold; {width}"
-            return f"More time would hardly settle {which}: {much}. It takes {QUIETER}."
+            return f"More time would hardly settle {which}: {much}. It takes {quieter}."
         ratio = "its ratio is" if number == 1 else "their ratios are"
         return f"More time would not settle {which}: {ratio} too close to the threshold; {width}."
     if not within:
         times = f"about {units.count(needed[0])} {much}" + (" at least" if len(needed) > 1 else "")
-        return f"To settle {which}: {times}, out of reach by time alone; it takes {QUIETER}; {width}."
+        return f"To settle {which}: {times}, out of reach by time alone; it takes {quieter}; {width}."
     factor = max(2.0, within[-1])
     more = f"about {units.count(factor)} {much} ({option(budget, factor)})"
     if len(within) + len(few) == number:
-        return f"To settle {which}: {more}, or {QUIETER}; {width}."
+        return f"To settle {which}: {more}, or {quieter}; {width}."
     some = f"{len(within)} of {which}"
-    return f"To settle {some}: {more}; the rest is out of reach by time alone and takes {QUIETER}; {width}."
+    return f"To settle {some}: {more}; the rest is out of reach by time alone and takes {quieter}; {width}."
 
 
 def _first_interval(few: pd.DataFrame, which: str, budget: float | None) -> str:

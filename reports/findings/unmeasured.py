@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from torchduet.bench.record.knobs import code
 from torchduet.bench.record.schema import NotMeasured
 from torchduet.bench.record.words.counting import plural
 from torchduet.bench.record.words.reasons import grouped
@@ -78,6 +80,32 @@ def ended_early(run: Run) -> str:
     were = "was" if measured == 1 else "were"
     why = run.about.get("stopped")
     return f"This run ended early: {measured} of {selected} cases {were} measured" + (f" ({why})" if why else "")
+
+
+def why_uncompared(run: Run) -> str:
+    """Why nothing was compared, where the cases to compare with were not measured; else empty."""
+    families = {record["case"]["family"] for record in run.records}
+    measured = {record["case"]["id"] for record in run.records}
+
+    def partners(entries: Iterable[NotMeasured]) -> list[NotMeasured]:
+        return [e for e in entries if e["case"]["family"] in families and e["case"]["id"] not in measured]
+
+    skipped = partners(run.about["skipped"])
+    missing = skipped or partners(run.about["failed"])
+    if not missing:
+        return ""
+    first, *others = [entry["case"]["id"] for entry in missing]
+    named = f"{code(first)} and {plural(len(others), 'other')}" if others else code(first)
+    budget = any("--budget" in entry["reason"] for entry in missing)
+    do = f"give the run a larger `--budget`{_than(run.about['options'])}" if budget else "see why under Not measured"
+    return (
+        f"Nothing was compared, as the cases to compare with {'were skipped' if skipped else 'failed'}: {named}; {do}."
+    )
+
+
+def _than(options: Any) -> str:
+    seconds = options.get("budget_seconds")
+    return f" than {seconds:g} s" if isinstance(seconds, int | float) and not isinstance(seconds, bool) else ""
 
 
 def _by_reason(cases: Iterable[NotMeasured]) -> tuple[Reason, ...]:

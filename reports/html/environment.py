@@ -16,6 +16,7 @@ from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from torchduet.bench.record.schema import KEY, VERDICTS
+from torchduet.reports.tables.withheld import is_withheld
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import short, visible
 
@@ -95,6 +96,7 @@ def environment() -> Environment:
         seconds_interval=lambda low, high: units.seconds_interval(_number(low), _number(high)),
         raw=_raw,
         plural=units.plural,
+        is_withheld=is_withheld,
         KEY=KEY,
     )
     return environment

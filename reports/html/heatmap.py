@@ -16,6 +16,7 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.tables.kernels import another, described
 from torchduet.reports.tables.ranks import other_work
+from torchduet.reports.tables.withheld import WAITED, is_withheld
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import KNOBS, settings, value_words
 
@@ -148,6 +149,8 @@ def _setting(record: Record) -> str:
 def _cell(record: Record, speedup: SpeedupRecord, baseline: Record | None, case_anchor: str) -> Cell:
     ratio, verdict = speedup["ratio"], speedup["verdict"]
     interval = units.ratio_interval(speedup["low"], speedup["high"])
+    low, high, threshold = speedup["low"], speedup["high"], speedup["threshold"]
+    withheld = f", its verdict withheld as {WAITED}" if is_withheld(verdict, low, high, threshold) else ""
     return Cell(
         case_anchor,
         ratio,
@@ -157,7 +160,7 @@ def _cell(record: Record, speedup: SpeedupRecord, baseline: Record | None, case_
             filter(
                 None,
                 (
-                    f"{units.ratio(ratio)}{f' ({interval})' if interval else ''}, {verdict}",
+                    f"{units.ratio(ratio)}{f' ({interval})' if interval else ''}, {verdict}{withheld}",
                     ""
                     if baseline is None
                     else f"{units.seconds(record['timing']['seconds'])} instead of "

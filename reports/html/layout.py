@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from torchduet.bench.record.knobs import IMPLEMENTATION
+from torchduet.bench.record.knobs import IMPLEMENTATION, code
+from torchduet.bench.record.words.counting import plural
 from torchduet.reports.findings import duet, gpu
 from torchduet.reports.findings.advice import Answer
 from torchduet.reports.findings.compiling import compiling
@@ -128,3 +129,23 @@ SECTIONS = (
     Section("reading", "Words", "reading", lambda _: True),
     Section("details", "", "details", lambda of: packed_details(of.run) or None),
 )
+
+
+def in_order(data_of: Sequence[tuple[Section, Any]], found: Headline) -> list[tuple[Section, Any]]:
+    """The sections with their data in the order of the page: profiles stand before answers that settle nothing."""
+    if found.answer is None or found.settles:
+        return list(data_of)
+    profiles = [entry for entry in data_of if entry[0].id == "profiles"]
+    rest = [entry for entry in data_of if entry[0].id != "profiles"]
+    at = next(index for index, (section, _) in enumerate(rest) if section.id == "answers")
+    return [*rest[:at], *profiles, *rest[at:]]
+
+
+def profiled(data_of: Sequence[tuple[Section, Any]]) -> str:
+    """Which case was profiled and what takes most of its time, of several the first; empty where none was."""
+    data = next((data for section, data in data_of if section.id == "profiles"), None)
+    if not data or not data["profiles"]:
+        return ""
+    first, *others = data["profiles"]
+    more = f"; {plural(len(others), 'more profile')} below" if others else ""
+    return f"Profiled: {code(first.case)}, {first.headline}{more}."

@@ -16,6 +16,7 @@ from torchduet.reports.charts.marked import Marked, marked, share
 from torchduet.reports.charts.model import Bar
 from torchduet.reports.charts.ratio_axis import axis
 from torchduet.reports.tables.frames import each
+from torchduet.reports.tables.withheld import WAITED, is_withheld
 from torchduet.reports.text import units
 
 POINTS = 190.0  # that a plot is assumed to be wide: how many ticks there is room for
@@ -29,6 +30,7 @@ class PlotRow:
         row: of ``frames.COMPARISON_COLUMNS``.
         speedup: on the axis of speed-ups.
         own, base: the times of the case and of its baseline, in per cent of the axis of times; None: not known.
+        withheld: the interval would settle it, but its blocks had to wait for a core.
         tip: value, interval, verdict and both times in words.
     """
 
@@ -36,6 +38,7 @@ class PlotRow:
     speedup: Marked
     own: float | None
     base: float | None
+    withheld: bool
     tip: str
 
 
@@ -75,6 +78,7 @@ def rows_chart(rows: pd.DataFrame) -> RowsChart:
                 marked(bar.ratio, bar.low, bar.high, low, high),
                 share(row.seconds, least, most) if _positive(row.seconds) else None,
                 share(row.baseline_seconds, least, most) if _positive(row.baseline_seconds) else None,
+                _withheld(row),
                 tip(row),
             )
             for row, bar in zip(ordered, bars, strict=True)
@@ -92,7 +96,12 @@ def tip(row: Any) -> str:
     times = ""
     if _positive(row.seconds) and _positive(row.baseline_seconds):
         times = f"; {units.seconds(row.seconds)} instead of {units.seconds(row.baseline_seconds)} per call"
-    return f"{units.ratio(row.ratio)} ({interval or 'no interval'}), {row.verdict}{times}"
+    withheld = f", its verdict withheld as {WAITED}" if _withheld(row) else ""
+    return f"{units.ratio(row.ratio)} ({interval or 'no interval'}), {row.verdict}{withheld}{times}"
+
+
+def _withheld(row: Any) -> bool:
+    return is_withheld(row.verdict, _number(row.low), _number(row.high), _number(row.threshold))
 
 
 def _time_ticks(least: float, most: float) -> tuple[tuple[float, str], ...]:

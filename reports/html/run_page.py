@@ -12,17 +12,17 @@ from torchduet.bench.record.marks import short_marks
 from torchduet.bench.record.schema import QUIET, VERDICTS
 from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD
 from torchduet.reports.findings import loaders, sustained
-from torchduet.reports.findings.advice import answers
+from torchduet.reports.findings.advice import answers_of
 from torchduet.reports.findings.headline import headline
-from torchduet.reports.findings.remedy import budget_of
-from torchduet.reports.findings.unmeasured import ended_early, warnings
+from torchduet.reports.findings.unmeasured import ended_early, warnings, why_uncompared
 from torchduet.reports.html.download import downloads
 from torchduet.reports.html.environment import date, environment, fixed
 from torchduet.reports.html.figures import MAX_PANELS
-from torchduet.reports.html.layout import FILTERS, SECTIONS, Sources
+from torchduet.reports.html.layout import FILTERS, SECTIONS, Sources, in_order, profiled
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables import kernels, roofline
 from torchduet.reports.tables.frames import frames
+from torchduet.reports.tables.withheld import WAITED
 from torchduet.reports.text import units
 
 FEW_CASES = 20  # up to so many are listed unfolded
@@ -32,10 +32,10 @@ def render(run: Run) -> str:
     """The report on a run, as HTML."""
     tables = frames(run)
     choices = loaders.choices(run)
-    all_answers = answers(tables.comparisons, choices, budget_of(run.about["options"]))
+    all_answers = answers_of(run, tables.comparisons, choices)
     found = headline(run, tables.cases, all_answers)
     sources = Sources(run, tables, all_answers, choices, found)
-    data_of = [(section, section.data(sources)) for section in SECTIONS]
+    data_of = in_order([(section, section.data(sources)) for section in SECTIONS], found)
     return (
         environment()
         .get_template("report.html.j2")
@@ -50,6 +50,7 @@ def render(run: Run) -> str:
             about=run.about,
             **fixed("marks.js", "zoom.js", "details.js", "report.js", styles=("run.css", "changes.css")),
             headline=found,
+            profiled=profiled(data_of),
             title=duet_title(run.about["against"], run.records) if "against" in run.about else found.title,
             started=date(run.about["started"]),
             machine=_machine({**run.about["machine"], **run.about.get("environment", {})}),
@@ -61,6 +62,8 @@ def render(run: Run) -> str:
             short_marks=short_marks,
             marked=bool((tables.cases["marks"] != "").any()),
             quiet=QUIET,
+            waited=WAITED,
+            uncompared=why_uncompared(run),
             launching=kernels.launching,
             sustained=sustained.shown,
             max_panels=MAX_PANELS,

@@ -22,6 +22,7 @@ from torchduet.reports.tables.frames import Frames, anchor, each
 from torchduet.reports.tables.roofline import SOURCE, Bound, bounds
 from torchduet.reports.tables.roofline import sentences as bound_sentences
 from torchduet.reports.tables.visits import number_of_visits
+from torchduet.reports.tables.withheld import disturbed
 from torchduet.reports.text import units
 
 
@@ -174,7 +175,7 @@ def ceilings(run: Run) -> dict[str, Any] | None:
         return None
     names = {record["case"]["id"]: record["case"]["id"] for record in run.records}
     return {
-        "sentences": bound_sentences(limits, {name: code(name) for name in names}),
+        "sentences": bound_sentences(limits, {name: code(name) for name in names}, disturbed=disturbed(run)),
         "charts": roofcharts(run, names, limits),
         "source": SOURCE,
     }

@@ -12,12 +12,11 @@ from torchduet.bench.record.marks import explained, short_marks
 from torchduet.bench.record.schema import DuetRecord
 from torchduet.bench.record.words.times import compilation, time_of
 from torchduet.reports.findings import gpu, loaders
-from torchduet.reports.findings.advice import Answer, answers
+from torchduet.reports.findings.advice import Answer, answers_of
 from torchduet.reports.findings.compiling import compiling
 from torchduet.reports.findings.headline import headline as headline_of
 from torchduet.reports.findings.merged import brief as brief_merged
 from torchduet.reports.findings.noise import noise
-from torchduet.reports.findings.remedy import budget_of
 from torchduet.reports.findings.unmeasured import ended_early, unmeasured, warnings
 from torchduet.reports.findings.visits import brief, visits
 from torchduet.reports.markdown.processes import lines as processes
@@ -46,7 +45,7 @@ def _lines(run: Run) -> Iterator[str]:
     duet = run.about.get("against")
     tables = frames(run)
     choices = loaders.choices(run)
-    given = answers(tables.comparisons, choices, budget_of(run.about["options"]))
+    given = answers_of(run, tables.comparisons, choices)
     found = headline_of(run, tables.cases, given)
     yield f"## Torchduet: {inline(run.name if duet else found.title)}"
     yield ""

@@ -23,6 +23,7 @@ SOURCE = (
 )
 KINDS = ("compute", "memory", "overhead")
 MAX_NAMED = 3  # cases that a sentence names
+BEYOND = 1.1  # a share above this shows that the ceilings, or a cost, are wrong
 FULL = 1.005  # above this a share reads as more than 100 %
 
 
@@ -134,8 +135,24 @@ def points(run: Run, device: str, names: Mapping[str, str], limits: Mapping[str,
     return drawn
 
 
-def sentences(limits: Mapping[str, Bound], names: Mapping[str, str]) -> list[str]:
-    """What bounds the cases, which reach the least of their ceiling, and which are above it."""
+def sentences(limits: Mapping[str, Bound], names: Mapping[str, str], *, disturbed: bool = False) -> list[str]:
+    """What bounds the cases, which reach the least of their ceiling, and which are above it.
+
+    No shares are stated where the ceilings are in doubt: the machine was ``disturbed`` while they were measured, or a
+    case is far above its own.
+    """
+    beyond = [case for case in limits if limits[case].too_high]
+    above = _above(beyond, limits, names)
+    if disturbed or any(limits[case].share > BEYOND for case in beyond):
+        doubt = (
+            "The machine was disturbed, and the ceilings were measured beside other work"
+            if disturbed
+            else "A case is far above its ceiling, so the ceilings, or its cost, are wrong"
+        )
+        return [
+            f"{doubt}: how near to them the cases come is not known, and shares of them are a hint at most.",
+            *above,
+        ]
     all_kinds = {kind: [bound.share for bound in limits.values() if bound.kind == kind] for kind in KINDS}
     shares_by_kind = {kind: shares for kind, shares in all_kinds.items() if shares}
     number = len(limits)
@@ -153,15 +170,18 @@ def sentences(limits: Mapping[str, Bound], names: Mapping[str, str]) -> list[str
     words.append(
         f"The lowest share{' is' if len(lowest) == 1 else 's are'} reached by {_named(lowest, limits, names)}."
     )
-    beyond = [case for case in limits if limits[case].too_high]
-    if beyond:
-        highest = sorted(beyond, key=lambda case: -limits[case].share)
-        more = f" and {len(beyond) - MAX_NAMED} more" if len(beyond) > MAX_NAMED else ""
-        words.append(
-            f"Above the ceiling, so the cost or the ceiling is wrong: "
-            f"{_named(highest[:MAX_NAMED], limits, names)}{more}."
-        )
-    return words
+    return [*words, *above]
+
+
+def _above(beyond: Sequence[str], limits: Mapping[str, Bound], names: Mapping[str, str]) -> list[str]:
+    """A sentence on the cases above their ceiling; none where there are none."""
+    if not beyond:
+        return []
+    highest = sorted(beyond, key=lambda case: -limits[case].share)
+    more = f" and {len(beyond) - MAX_NAMED} more" if len(beyond) > MAX_NAMED else ""
+    return [
+        f"Above the ceiling, so the cost or the ceiling is wrong: {_named(highest[:MAX_NAMED], limits, names)}{more}."
+    ]
 
 
 def _named(ids: Sequence[str], limits: Mapping[str, Bound], names: Mapping[str, str]) -> str:

@@ -70,7 +70,27 @@ def test_the_best_and_the_worst_are_of_the_settled_cases() -> None:
     ],
 )
 def test_verdicts_are_counted_in_words(tally: dict[str, int], said: str) -> None:
-    assert advice_words.counts(tally) == said
+    assert advice_words.counts(tally, table(row("a", 1.0, low=0.9, high=1.1, verdict="unclear"))) == said
+
+
+@pytest.mark.parametrize(
+    ("others", "standing", "said"),
+    [
+        ((), "No verdict", "unclear; 1 verdict withheld: blocks had to wait for a core"),
+        ((1.3,), "No verdict", "unclear in both cases; 2 verdicts withheld: blocks had to wait for a core"),
+    ],
+)
+def test_a_withheld_verdict_is_said_to_be_withheld(others: tuple[float, ...], standing: str, said: str) -> None:
+    rows = [row(f"{ratio}", ratio, verdict="unclear") for ratio in (4.25, *others)]
+    (answer,) = answers(table(*rows))
+    assert (answer.words, answer.counts, answer.standing) == (standing, said, "unclear")
+
+
+def test_beside_a_wide_interval_the_answer_is_not_known_yet() -> None:
+    wide = row("b", 1.0, low=0.5, high=2.0, verdict="unclear")
+    (answer,) = answers(table(row("a", 4.25, verdict="unclear"), wide))
+    assert answer.words == "Not known yet"
+    assert answer.counts == "unclear in both cases; 1 verdict withheld: blocks had to wait for a core"
 
 
 def test_a_sentence_of_one_case_names_it() -> None:

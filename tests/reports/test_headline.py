@@ -12,6 +12,7 @@ from torchduet.bench.record.schema import KEY
 from torchduet.reports.findings.advice import answers
 from torchduet.reports.findings.headline import headline, main_answer, title_of
 from torchduet.reports.html.rows_chart import rows_chart
+from torchduet.reports.html.run_page import render
 from torchduet.reports.read.run_file import from_json
 from torchduet.reports.tables.frames import frames
 
@@ -40,7 +41,7 @@ def test_a_knob_pays_off_in_so_many_cases_and_up_to_its_best_settled_one() -> No
     [
         ("slower", "`torch.compile` does not pay off: slower in both cases, down to 0.50×"),
         ("same", "`torch.compile` makes no difference: the same in both cases (0.50× to 0.60×)"),
-        ("unclear", "`torch.compile`: not settled in both cases (0.50× to 0.60×)"),
+        ("unclear", "No verdict: the machine was too busy to judge `torch.compile`"),
     ],
 )
 def test_what_does_not_pay_off_says_so(verdict: str, title: str) -> None:
@@ -53,11 +54,85 @@ def test_what_does_not_pay_off_says_so(verdict: str, title: str) -> None:
         ("faster", 2.1, "`rms_norm` is 2.10× as fast as `by_hand`"),
         ("slower", 0.5, "`rms_norm` takes 2.00× as long as `by_hand`"),
         ("same", 1.0, "`rms_norm` is as fast as `by_hand` (1.00×)"),
-        ("unclear", 1.3, "`rms_norm` against `by_hand`: not settled (1.30×)"),
+        ("unclear", 1.3, "No verdict: the machine was too busy to judge `rms_norm` against `by_hand`"),
     ],
 )
 def test_two_implementations_are_named(verdict: str, ratio: float, title: str) -> None:
     assert titled(implementation("a", ratio, verdict)) == title
+
+
+WIDE: dict[str, Any] = {"verdict": "unclear", "low": 0.5, "high": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("rows", "title"),
+    [
+        ((row("a", 1.02, **WIDE), row("b", 1.05, **WIDE)), "the run was too short to judge `torch.compile`"),
+        ((row("a", 1.02, **WIDE),), "the run was too short to judge `torch.compile` for `a`"),
+        ((row("a", 1.02, **WIDE), row("b", 3.0, verdict="unclear")), "the run was too short to judge `torch.compile`"),
+        (
+            (
+                row("a", 1.02, knob="implementation", value="one", baseline="by_hand", **WIDE),
+                row("b", 1.02, knob="implementation", value="two", baseline="by_hand", **WIDE),
+            ),
+            "the run was too short to judge the alternatives",
+        ),
+        (
+            (
+                row("a", 1.02, knob="together", value="one", baseline="x", **WIDE),
+                row("b", 1.02, knob="together", value="two", baseline="x", **WIDE),
+            ),
+            "the run was too short to judge several knobs at once",
+        ),
+        (
+            (row("a", 1.02, knob="workers", value="2", baseline="0", **WIDE),) * 2,
+            "the run was too short to judge 2 DataLoader workers",
+        ),
+    ],
+)
+def test_where_nothing_is_settled_the_title_has_no_factor(rows: tuple[dict[str, Any], ...], title: str) -> None:
+    assert titled(*rows) == f"Nothing is settled: {title}"
+
+
+def left_open(document: Any, low: float, high: float, *, noise: Any = None) -> Any:
+    """The document with every comparison unclear, its interval from ``low`` to ``high``."""
+    for benchmark in document["benchmarks"]:
+        for speedup in benchmark["extra_info"][KEY]["speedups"]:
+            speedup.update(verdict="unclear", ratio=(low * high) ** 0.5, low=low, high=high)
+    if noise:
+        document[KEY]["noise"] = noise
+    return document
+
+
+BUSY = {"grade": "disturbed", "causes": ["other processes kept 1.7 of 2 cores busy"], "figures": {}, "remedy": ""}
+
+
+@pytest.mark.parametrize(
+    ("noise", "lacking"),
+    [
+        (None, "the run was too short"),
+        (BUSY, "the machine was too busy"),
+        ({**BUSY, "causes": ["the clock fell by 30 %"]}, "the machine was too unsteady"),
+        ({**BUSY, "grade": "noisy"}, "the run was too short"),
+    ],
+)
+def test_the_title_says_what_kept_a_run_from_settling_anything(document: Any, noise: Any, lacking: str) -> None:
+    found = of(left_open(document, 0.8, 1.3, noise=noise))
+    assert found.title.startswith(f"Nothing is settled: {lacking} to judge ")
+    assert (found.withheld, found.settles) == (0, False)
+
+
+def test_withheld_verdicts_have_a_word_wherever_they_are_shown(document: Any) -> None:
+    shown = from_json(left_open(document, 4.24, 4.26, noise=BUSY))
+    found = of(document)
+    assert found.title.startswith("No verdict: the machine was too busy to judge ")
+    assert found.lead[0].endswith("but blocks had to wait for a core, so their verdicts are withheld.")
+    assert found.withheld == found.tally["unclear"] > 1
+    page = render(shown)
+    assert f"{found.withheld} unclear, verdicts withheld</a>" in page
+    assert '<span class="marks">verdict withheld</span>' in page
+    assert "</span> unclear, withheld</span>" in page
+    assert "<dt>Verdict withheld</dt>" in page
 
 
 def test_two_implementations_of_several_sizes_are_counted() -> None:
@@ -96,6 +171,32 @@ def test_a_run_that_compared_nothing_is_titled_by_its_times(document: Any) -> No
         benchmark["extra_info"][KEY]["speedups"] = []
     assert of(several).title.startswith("3 cases take ")
     assert "Nothing was compared." in of(several).lead[0]
+
+
+def test_a_time_that_is_not_settled_is_said_to_be_about_and_names_its_mode(document: Any) -> None:
+    (alone,) = [one for one in document["benchmarks"] if " compile " in one["extra_info"][KEY]["case"]["id"]][:1]
+    alone["extra_info"][KEY]["timing"].update(seconds=27e-3, low=9e-3, high=80e-3)
+    alone["extra_info"][KEY]["speedups"] = []
+    found = of({**document, "benchmarks": [alone]})
+    assert "(compile) takes about 27.0 ms per call (9.00 to 80.0 ms)" in found.title
+    assert found.lead[0].startswith("Not settled: ")
+
+
+def test_a_run_whose_reference_was_skipped_says_so_and_what_to_do(document: Any) -> None:
+    alone, *others = document["benchmarks"]
+    family = alone["extra_info"][KEY]["case"]["family"]
+    cases = [one["extra_info"][KEY]["case"] for one in others]
+    reason = "too little was left of the run's budget of 20 s; raise --budget or select fewer cases with -k"
+    document[KEY]["skipped"] = [{"case": case, "reason": reason} for case in cases]
+    document[KEY]["options"]["budget_seconds"] = 20.0
+    document["benchmarks"] = [alone]
+    (first, *_) = [case["id"] for case in cases if case["family"] == family]
+    said = of(document).lead[-1]
+    assert said.startswith(f"Nothing was compared, as the cases to compare with were skipped: `{first}`")
+    assert said.endswith("; give the run a larger `--budget` than 20 s.")
+    page = render(from_json(document))
+    assert "Run two settings of a knob together" not in page
+    assert page.count("the cases to compare with were skipped") == 2
 
 
 def test_a_run_that_measured_nothing_says_so() -> None:

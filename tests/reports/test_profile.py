@@ -329,6 +329,28 @@ def test_a_profile_without_time_is_refused(tmp_path: Path) -> None:
     assert "profile.plain_seconds: expected a number above 0" in unreadable["reason"]
 
 
+def places(path: Path) -> tuple[int, int]:
+    """Where the page's profiles and its answers begin."""
+    page = render(load(path))
+    assert "Profiled: <code>tensor_ops.add[n=65536] cpu eager fp32</code>, " in page
+    assert "1 more profile below.</p>" in page
+    return page.index('<section id="profiles"'), page.index('<section id="answers"')
+
+
+def test_profiles_stand_before_answers_that_settle_nothing_and_the_lead_names_one(tmp_path: Path) -> None:
+    path = profiled(tmp_path, ["a.json.gz", "a.json.gz"])
+    write(tmp_path / "a.json.gz", *steps(5))
+    profiles, answers = places(path)
+    assert answers < profiles
+    document = json.loads(path.read_text("utf-8"))
+    for benchmark in document["benchmarks"]:
+        for speedup in benchmark["extra_info"]["torchduet"]["speedups"]:
+            speedup.update(verdict="unclear", low=0.5, ratio=1.0, high=2.0)
+    path.write_text(json.dumps(document), "utf-8")
+    profiles, answers = places(path)
+    assert profiles < answers
+
+
 def test_of_a_duet_bs_profile_is_held_against_as(tmp_path: Path) -> None:
     path = profiled(tmp_path, ["a.json.gz", "a.json.gz"])
     write(tmp_path / "a.json.gz", *steps(5))

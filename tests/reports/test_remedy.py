@@ -105,6 +105,26 @@ def test_what_the_run_left_open_takes_cores_and_no_more_time() -> None:
     assert "the 2 cases whose verdicts were withheld" in to_settle(rows(LEFT_OPEN, LEFT_OPEN), 90.0)
 
 
+def test_a_run_with_one_thread_is_not_told_to_use_fewer() -> None:
+    for given in (rows(LEFT_OPEN), rows(WITHIN), rows(BEYOND), rows((1.0, 0.2, 5.0))):
+        assert "--threads" in to_settle(given, 90.0, 2)
+        alone = to_settle(given, 90.0, 1)
+        assert "threads" not in alone
+        assert "a quieter machine" in alone
+
+
+def test_a_factor_of_many_is_not_settled_by_a_longer_budget_alone() -> None:
+    said = to_settle(rows((4.92, 0.201, 120.0)), 20.0, 1, busy=True)
+    assert said == (
+        "A longer budget alone will not settle it on a machine this busy: it takes a quieter machine; the widest "
+        "interval is a factor of 24 either way."
+    )
+    assert "this busy" not in to_settle(rows((4.92, 0.201, 120.0)), 20.0, 1)
+    mixed = to_settle(rows(WITHIN, (4.92, 0.201, 120.0)), 90.0)
+    assert mixed.startswith("To settle 1 of the 2 unclear cases: about 5 times")
+    assert "the rest is out of reach by time alone" in mixed
+
+
 def test_beside_those_left_open_the_others_are_told_how_much_more_time() -> None:
     said = to_settle(rows(LEFT_OPEN, WITHIN), 90.0)
     assert "To settle the other unclear case: about 5 times as many placements (`--budget 7m`)" in said

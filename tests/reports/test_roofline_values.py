@@ -92,7 +92,8 @@ def test_the_chart_has_every_case_whose_operations_and_bytes_are_known() -> None
 
 
 def test_the_sentences_count_what_bounds_cases_and_name_the_lowest_and_those_above() -> None:
-    first, lowest, above = sentences(bounds(RUN), NAMES)
+    slightly = record("too fast", 0.95e-3, flops=1e7, bytes=1e6)
+    first, lowest, above = sentences(bounds(run(COMPUTE, MEMORY, OVERHEAD, slightly, NO_BYTES)), NAMES)
     assert first == (
         "Of 5 cases with a known cost, 3 are bound by compute and 1 is bound by memory and 1 is bound by overhead. "
         "In the median those bound by compute reach 25 %, those bound by memory reach 75 %, those bound by overhead "
@@ -102,7 +103,16 @@ def test_the_sentences_count_what_bounds_cases_and_name_the_lowest_and_those_abo
         "The lowest shares are reached by no bytes (10 % of compute), compute (25 % of compute), "
         "memory (75 % of memory)."
     )
+    assert above == "Above the ceiling, so the cost or the ceiling is wrong: too fast (105 % of compute)."
+
+
+def test_shares_of_doubtful_ceilings_are_not_stated() -> None:
+    doubt, above = sentences(bounds(RUN), NAMES)
+    assert doubt.startswith("A case is far above its ceiling, so the ceilings, or its cost, are wrong: ")
     assert above == "Above the ceiling, so the cost or the ceiling is wrong: too fast (200 % of compute)."
+    (only,) = sentences({"a": Bound("memory", 1.0, 0.5)}, {"a": "a"}, disturbed=True)
+    assert only.startswith("The machine was disturbed, and the ceilings were measured beside other work: ")
+    assert "%" not in only
 
 
 def test_without_a_case_above_nothing_is_said_of_any_and_of_many_the_highest_are_named() -> None:
