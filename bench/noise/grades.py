@@ -71,12 +71,14 @@ def noise_of(
             _on_gpu(figures, visited, pilots, {*on_gpu}) if len(on_gpu) > 1 else next(iter(on_gpu.values()), figures)
         )
         of_family = whole.with_context_switches(family.whole)
-        each = [figures.with_context_switches(switches) for switches in family.each.values()]
-        reasons = (withheld(family, threads, cores), preempted(of_family), one_side_preempted(each))
+        each = {
+            case: on_gpu.get(family.devices.get(case, ""), figures).with_context_switches(switches)
+            for case, switches in family.each.items()
+        }
+        reasons = (withheld(family, threads, cores), preempted(of_family), one_side_preempted(each.values()))
         why = None if family.left_open else next(filter(None, reasons), None)
-        for case, switches in family.each.items():
+        for case, of_case in each.items():
             if case in records:
-                of_case = on_gpu.get(family.devices.get(case, ""), figures).with_context_switches(switches)
                 sure = at_once == 1 and len(records[case]["timing"].get("visits", [])) >= sure_visits
                 record = records[case] if why is None or sure else with_verdicts_withheld(records[case], why)
                 of_cases[case] = {**record, "noise": case_record(causes(of_case), of_case)}

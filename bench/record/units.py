@@ -65,23 +65,32 @@ def size(value: float) -> str:
 
 def seconds(value: float) -> str:
     """A time of one call: ``0.00123`` → ``1.23 ms``."""
-    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if value >= scale * 0.9995:
-            return f"{digits(value / scale)} {unit}"
-    return f"{digits(value / 1e-9)} ns"
+    scale, unit = _unit(value)
+    return f"{digits(value / scale)} {unit}"
 
 
 def seconds_interval(low: float | None, high: float | None) -> str:
     """The interval of a time, in one unit: ``1.20 to 1.26 ms``; empty if there is none."""
     if low is None or high is None:
         return ""
-    if low > 0 and high / low > WIDE:
-        middle = math.sqrt(low) * math.sqrt(high)
-        return f"<{seconds(middle / math.sqrt(WIDE))} to >{seconds(middle * math.sqrt(WIDE))}"
-    scale, unit = next(
-        (step for step in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")) if high >= step[0] * 0.9995), (1e-9, "ns")
-    )
+    if (within := _within(low, high)) is not None:
+        return f"<{seconds(within[0])} to >{seconds(within[1])}"
+    scale, unit = _unit(high)
     return f"{digits(low / scale)} to {digits(high / scale)} {unit}"
+
+
+def _unit(value: float) -> tuple[float, str]:
+    """The unit in which a time is at least 1, as rounded: its seconds, and its name."""
+    units = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+    return next((unit for unit in units if value >= unit[0] * 0.9995), (1e-9, "ns"))
+
+
+def _within(low: float, high: float) -> tuple[float, float] | None:
+    """The middle ``WIDE`` of an interval that is wider than that; None for others."""
+    if low <= 0 or high / low <= WIDE:
+        return None
+    middle, half = math.sqrt(low) * math.sqrt(high), math.sqrt(WIDE)
+    return middle / half, middle * half
 
 
 def ratio(value: float) -> str:
@@ -93,9 +102,8 @@ def ratio_interval(low: float | None, high: float | None) -> str:
     """A speed-up's interval, with a third decimal where two would hide its width; empty if there is none."""
     if low is None or high is None:
         return ""
-    if low > 0 and high / low > WIDE:
-        middle = math.sqrt(low) * math.sqrt(high)
-        return f"<{digits(middle / math.sqrt(WIDE), 1)} to >{digits(middle * math.sqrt(WIDE), 1)}"
+    if (within := _within(low, high)) is not None:
+        return f"<{digits(within[0], 1)} to >{digits(within[1], 1)}"
     if low < 0.1:
         return f"{digits(low, 2)} to {digits(high, 2)}"
     if high >= 10:
