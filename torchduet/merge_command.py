@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torchduet.bench.files.collecting import without_collecting
 from torchduet.reports.commands.compare import unique_names
 from torchduet.reports.text.output import OutputError, check_places, is_stdout, write, write_stdout
 from torchduet.reports.text.refusal import refuse, say
@@ -47,13 +47,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(command=run)
 
 
+@without_collecting()
 def run(options: argparse.Namespace) -> int:
     """Merge; returns the exit code."""
     from torchduet.bench.merge.merging import MergeError, merge
     from torchduet.bench.record.schema_check import ContractError
 
-    # Reading creates millions of objects, hardly any in cycles: looking for cycles would take longer than reading.
-    gc.disable()
     try:
         check_places({"-o": options.output}, options.runs, "merged.json")
         documents = _documents(options.runs, options.output)
@@ -67,8 +66,6 @@ def run(options: argparse.Namespace) -> int:
         return refuse(f"the merged run would not be readable: {error}; please report this")
     except (MergeError, OutputError) as error:
         return refuse(error)
-    finally:
-        gc.enable()
     for note in merged.notes:
         say(f"note: {note}")
     if not is_stdout(options.output):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from torchduet.bench.files.collecting import without_collecting
 from torchduet.reports.text.escaping import plain
 
 if TYPE_CHECKING:
     from torchduet.reports.read.run_file import Run
 
 
+@without_collecting()
 def closing(path: str) -> list[str]:
     """The headline of a run's file and the sentences under it: of one machine its answer, of several which is for what.
 
@@ -21,12 +22,8 @@ def closing(path: str) -> list[str]:
     """
     from torchduet.reports.read.run_file import load_all
 
-    gc.disable()  # reading creates millions of objects, hardly any in cycles
-    try:
-        runs = load_all(path)
-        title, sentences = _of_one(runs[0]) if len(runs) == 1 else _of_several(runs)
-    finally:
-        gc.enable()
+    runs = load_all(path)
+    title, sentences = _of_one(runs[0]) if len(runs) == 1 else _of_several(runs)
     return [plain(line.replace("`", "")) for line in (title, *(f"  {sentence}" for sentence in sentences))]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torchduet.bench.files.collecting import without_collecting
 from torchduet.reports.commands import machine_option
 from torchduet.reports.compare.thresholds import DEFAULT, Thresholds, fraction, globs_of
 from torchduet.reports.read.pyproject import PyprojectError, nearest_pyproject, working_folder
@@ -101,6 +101,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(command=run)
 
 
+@without_collecting()
 def run(options: argparse.Namespace) -> int:
     """Compare; returns the exit code."""
     from torchduet.reports.commands.matching import NoCommonMachine, matched
@@ -108,8 +109,6 @@ def run(options: argparse.Namespace) -> int:
     from torchduet.reports.text.output import OutputError, check_places
 
     paths = [options.base, *options.new]
-    # Reading creates millions of objects, hardly any in cycles: looking for cycles would take longer than reading.
-    gc.disable()
     try:
         check_places({"-o": options.output, "--markdown": options.markdown}, paths)
         pyproject = nearest_pyproject(working_folder())
@@ -124,8 +123,6 @@ def run(options: argparse.Namespace) -> int:
         return _compare(options, runs, thresholds)
     except (OutputError, RunFileError, PyprojectError, NothingToCompare, NoCommonMachine) as error:
         return refuse(error)
-    finally:
-        gc.enable()
 
 
 def _alone(options: argparse.Namespace, run: Run) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import gc
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torchduet.bench.files.collecting import without_collecting
 from torchduet.reports.text.refusal import refuse, say
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(command=run)
 
 
+@without_collecting()
 def run(options: argparse.Namespace) -> int:
     """Print and write which machine is for what; returns the exit code."""
     from torchduet.reports.machines.columns import NoSuchMachine
@@ -70,7 +71,6 @@ def run(options: argparse.Namespace) -> int:
     from torchduet.reports.read.run_file import RunFileError
     from torchduet.reports.text.output import OutputError, attempt, check_places, write_stdout
 
-    gc.disable()  # reading creates millions of objects, hardly any in cycles
     try:
         check_places({"-o": options.output, "--markdown": options.markdown}, options.runs, "machines.html")
         prices = prices_for(options.prices)
@@ -90,8 +90,6 @@ def run(options: argparse.Namespace) -> int:
             write_stdout(terminal(of) + "\n")
     except (OutputError, RunFileError, PyprojectError, NoSuchMachine, NotMachines) as error:
         return refuse(error)
-    finally:
-        gc.enable()
     for note in of.notes():
         say(f"note: {note}")
     refused = [refuse(error) for error in unwritten if error is not None]

@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from torchduet.bench.files.collecting import without_collecting
 from torchduet.reports.commands import machine_option
 from torchduet.reports.text.output import OutputError
 from torchduet.reports.text.refusal import refuse
@@ -49,6 +50,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(command=run)
 
 
+@without_collecting()
 def run(options: argparse.Namespace) -> int:
     """Write the report; returns the exit code."""
     from torchduet.reports.read.pyproject import PyprojectError

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import marshal
 import re
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
+from importlib.metadata import version
+from importlib.util import cache_from_source
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -15,6 +20,7 @@ from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
+from torchduet.bench.files.atomic import write_atomically
 from torchduet.bench.record.schema import KEY, VERDICTS
 from torchduet.reports.tables.withheld import is_withheld
 from torchduet.reports.text import units
@@ -45,21 +51,43 @@ def fixed(*scripts: str, styles: Sequence[str] = ()) -> dict[str, str]:
     return {"csp": content_policy(script), "css": Markup(style), "script": Markup(script)}
 
 
-class _MemoryCache(BytecodeCache):
-    """Keeps compiled templates for this process: compiling one takes as long as rendering it."""
+class _Compiled(BytecodeCache):
+    """Keeps compiled templates as Python keeps compiled modules, in its folder for them, if it may write there.
+
+    Compiling them takes as long as rendering a run of 70 cases.
+    """
 
     def __init__(self) -> None:
+        self._folder = Path(cache_from_source(str(TEMPLATES / "template.py"))).parent
         self._code: dict[tuple[str, str], CodeType] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        bucket.code = self._code.get((bucket.key, bucket.checksum))
+        bucket.code = self._code.get((bucket.key, bucket.checksum)) or self._read(bucket)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        if bucket.code is not None:
-            self._code[bucket.key, bucket.checksum] = bucket.code
+        if bucket.code is None:
+            return
+        self._code[bucket.key, bucket.checksum] = bucket.code
+        if not sys.dont_write_bytecode:
+            with suppress(OSError):
+                self._folder.mkdir(parents=True, exist_ok=True)
+                write_atomically(marshal.dumps((bucket.checksum, bucket.code)), self._file(bucket))
+
+    def _file(self, bucket: Bucket) -> Path:
+        return self._folder / f"{bucket.key}.jinja2-{version('jinja2')}.{sys.implementation.cache_tag}.pyc"
+
+    def _read(self, bucket: Bucket) -> CodeType | None:
+        try:
+            checksum, code = marshal.loads(self._file(bucket).read_bytes())
+        except (OSError, EOFError, ValueError, TypeError):  # none, or not one that was written whole
+            return None
+        if checksum != bucket.checksum or not isinstance(code, CodeType):
+            return None
+        self._code[bucket.key, bucket.checksum] = code
+        return code
 
 
-_CACHE = _MemoryCache()
+_CACHE = _Compiled()
 
 
 def environment() -> Environment:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import gzip
 import re
 import zlib
@@ -15,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from torchduet.bench.files.collecting import without_collecting
 from torchduet.bench.files.regular import NotAFileError, open_file
 from torchduet.bench.record.schema import PROFILED_CALL
 from torchduet.bench.record.trace_repair import MAX_BYTES, NO_NUMBER, problem, repaired
@@ -66,13 +66,8 @@ def read(path: Path) -> Trace:
         TraceError: there is no such file, it is not a complete trace, or another tool wrote it.
     """
     content = _unpacked(path)
-    collecting = gc.isenabled()
-    gc.disable()  # collecting among so many objects, which have no cycles, doubles the time
-    try:
+    with without_collecting():
         return _read(content)
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _read(content: bytearray) -> Trace:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -98,8 +100,13 @@ def frames(run: Run) -> Frames:
 
 
 def each(frame: pd.DataFrame) -> Iterator[Any]:
-    """A frame's rows as named tuples."""
-    return iter(frame.itertuples())
+    """A frame's rows as named tuples: those of ``itertuples``, which makes their class anew each time."""
+    return map(_row_type(tuple(frame.columns)), *(column.tolist() for _, column in frame.items()))
+
+
+@cache
+def _row_type(columns: tuple[str, ...]) -> Callable[..., Any]:
+    return namedtuple("Row", columns)
 
 
 def settled(rows: pd.DataFrame) -> pd.Series[bool]:
