@@ -72,8 +72,7 @@ def test_each_job_of_github_is_another_shard(tmp_path: Path) -> None:
         environment = {name: expressions(value, values) for name, value in shard["env"].items()}
         calls += printed(expressions(measure, values), tmp_path, **environment)
     assert calls == [
-        f"run --tier default --shard {number}/4 --benchmark-json shard{number}.json --benchmark-quiet"
-        for number in (1, 2, 3, 4)
+        f"run --tier default --shard {number}/4 --benchmark-json shard{number}.json" for number in (1, 2, 3, 4)
     ]
     assert merge["needs"] == "shard"
     assert all(job["timeout-minutes"] and job["runs-on"] for job in jobs.values())

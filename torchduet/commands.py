@@ -9,10 +9,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from torchduet import __version__, fleet_command, merge_command
+from torchduet import __version__, fleet_command, merge_command, run_command
 from torchduet.bench.peers import command as peers
 from torchduet.bench.plugin import against_command as against
-from torchduet.bench.plugin import run_command as run_of_cases
 from torchduet.bench.selfcheck import command as selfcheck
 from torchduet.command_line import Parser, blank_variable
 from torchduet.reports.commands import claims, compare, export, history, machines, render
@@ -21,7 +20,7 @@ from torchduet.reports.text.refusal import refuse
 
 REST = "--"  # what follows is passed on to pytest; argparse itself would take it for a positional argument
 COMMANDS = (
-    *(run_of_cases, against, fleet_command, merge_command),
+    *(run_command, against, fleet_command, merge_command),
     *(render, compare, machines, history, claims, export, selfcheck, peers),
 )
 

@@ -42,9 +42,10 @@ def write(
         terminalreporter.section(f"{title} (in alternation, on the same tensors)", sep="-")
         for line in lines:
             terminalreporter.write_line(closing_table.coloured(line, writer.markup))
-    elif records and duet is None and not self_check:
-        terminalreporter.section("times per call", sep="-")
-        for line in closing_table.times(records):
+    others = closing_table.alone(records) if duet is None and not self_check else []
+    if others:
+        terminalreporter.section("times per call" + (" of cases without a comparison" if lines else ""), sep="-")
+        for line in closing_table.times(others):
             terminalreporter.write_line(line)
     for line in () if self_check else closing_table.communication(records):
         terminalreporter.write_line(line)

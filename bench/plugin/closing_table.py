@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from torchduet.bench.record.knobs import COMMUNICATION, IMPLEMENTATION, NAMES
 from torchduet.bench.record.marks import by_id, of_comparison, short_marks
@@ -101,7 +101,7 @@ def table(records: Sequence[Record], max_rows: int = MAX_ROWS, width: int | None
     largest = sorted(all_rows, key=lambda row: -abs(math.log(row[1]["ratio"])))[:max_rows]
     shown = [row for row in all_rows if row in largest]
     cells = [(case, *_cells(measured[case], speedup, measured)) for case, speedup in shown]
-    heads = ("against", "speed-up", "99 % interval", "time", "of baseline")
+    heads = ("baseline", "speed-up", "99 % interval", "time", "baseline time")
     wide = [max(map(len, column)) for column in zip(heads, *(row[1:6] for row in cells), strict=True)]
     after = 11 + max(len(marks) + 2 if marks else 0 for *_, marks in cells)  # the verdict and the marks
     names = _names([case for case, *_ in cells], None if width is None else width - sum(wide) - 2 * len(wide) - after)
@@ -118,8 +118,20 @@ def table(records: Sequence[Record], max_rows: int = MAX_ROWS, width: int | None
     return lines
 
 
+def alone(records: Sequence[Record]) -> list[Record]:
+    """The cases in no comparison: neither compared with another nor the baseline of one."""
+    compared = {case for record in records for case in _pair(record)}
+    return [record for record in records if record["case"]["id"] not in compared]
+
+
+def _pair(record: Record) -> Iterator[str]:
+    """The ids of the cases on both sides of a case's comparisons."""
+    for speedup in counted(record):
+        yield from (record["case"]["id"], speedup["against"])
+
+
 def times(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[str]:
-    """Time per call, interval and first call of each case, the slowest first; for a run that compared nothing."""
+    """Time per call, interval and first call of each case, the slowest first; for cases in no comparison."""
     slowest = sorted(records, key=lambda record: -record["timing"]["seconds"])
     cells = [
         (record["case"]["id"], *time_of(record), seconds(record["first_call"]["seconds"]), short_marks(record))

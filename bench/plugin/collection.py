@@ -13,7 +13,7 @@ from torchduet.bench.plan import case_globs, claim_selection
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plan.selection import unused
 from torchduet.bench.plugin import gpu_clocks, gpus, output, pytest_benchmark_adapter, sharding
-from torchduet.bench.plugin.run_command import BENCH
+from torchduet.bench.plugin.pytest_command import BENCH
 from torchduet.bench.plugin.stash import CASE, CASES, DUET, SELECTED, SESSION, json_path
 from torchduet.bench.record.knobs import NAMES
 from torchduet.bench.run.profile_selection import check_what

@@ -18,7 +18,7 @@ from torchduet.bench.plan import claim_selection, cli, preflight
 from torchduet.bench.plan.case_globs import check_keywords
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin import given, gpu_clocks, output, sharding
-from torchduet.bench.plugin.run_command import BENCH
+from torchduet.bench.plugin.pytest_command import BENCH
 from torchduet.bench.plugin.stash import CASES, DUET, LEADER, SESSION, json_path
 from torchduet.bench.record.words.counting import plural
 from torchduet.bench.run.measuring import Measuring

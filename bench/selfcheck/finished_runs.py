@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torchduet.bench.files.regular import read_text
-from torchduet.bench.plugin.run_command import pytest_arguments
+from torchduet.bench.plugin.pytest_command import pytest_arguments
 from torchduet.bench.record.contract import check_record, check_run
 from torchduet.bench.record.schema import KEY, Record, RunRecord
 from torchduet.bench.record.schema_check import ContractError

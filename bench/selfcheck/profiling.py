@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from torchduet.bench.plugin.run_command import pytest_arguments
+from torchduet.bench.plugin.pytest_command import pytest_arguments
 from torchduet.bench.record.schema import KEY
 
 Seconds = dict[str, float]  # case's id → per call

@@ -28,7 +28,7 @@ def closing(path: str) -> list[str]:
 
 
 def _of_one(run: Run) -> tuple[str, Sequence[str]]:
-    """The title of a run's page, and its first sentences."""
+    """The title of a run's page, its first sentences, and the counts of each answer if there are several."""
     from torchduet.reports.findings import loaders
     from torchduet.reports.findings.advice import answers
     from torchduet.reports.findings.headline import headline
@@ -38,7 +38,8 @@ def _of_one(run: Run) -> tuple[str, Sequence[str]]:
     tables = frames(run)
     given = answers(tables.comparisons, loaders.choices(run), budget_of(run.about["options"]))
     found = headline(run, tables.cases, given)
-    return found.title, found.lead
+    each = [f"{answer.title}: {answer.words.lower()}, {answer.counts}" for answer in given] if len(given) > 1 else []
+    return found.title, [*found.lead, *each]
 
 
 def _of_several(runs: list[Run]) -> tuple[str, Sequence[str]]:

@@ -89,8 +89,8 @@ def test_a_reason_alone_is_unchanged(reason: str) -> None:
 
 def test_the_table_at_the_end_has_both_times_of_each_comparison() -> None:
     lines = closing_table.table(records())
-    assert lines[0].split()[:2] == ["mode", "against"]
-    assert "of baseline" in lines[0]
+    assert lines[0].split()[:2] == ["mode", "baseline"]
+    assert "baseline time" in lines[0]
     assert all("verdict" in line or " µs" in line or " ms" in line or line.startswith("…") for line in lines)
 
 

@@ -109,12 +109,12 @@ def fresh_project(folder: Path) -> Path:
 
 
 def measure_run(folder: Path, project: Path) -> None:
-    torchduet(project, "run", "--threads", "1", "--benchmark-json", str(folder / "run.json"), "--benchmark-quiet")
+    torchduet(project, "run", "--threads", "1", "--benchmark-json", str(folder / "run.json"))
 
 
 def measure_profile(folder: Path, project: Path) -> None:
     options = ("--suite", "mlp", "--threads", "1", "--budget", "20s", "--profile=slowest:2")
-    torchduet(project, "run", *options, "--benchmark-json", str(folder / "profile.json"), "--benchmark-quiet")
+    torchduet(project, "run", *options, "--benchmark-json", str(folder / "profile.json"))
 
 
 def measure_duet(folder: Path, project: Path) -> None:
@@ -133,7 +133,7 @@ def measure_history(folder: Path, project: Path) -> None:
             commit(project, number)
         file = folder / "history" / f"{number:02}.json"
         if not file.is_file():
-            options = ("--suite", "suite.py", "--threads", "1", "--budget", "10s", "--benchmark-quiet")
+            options = ("--suite", "suite.py", "--threads", "1", "--budget", "10s")
             torchduet(project, "run", *options, "--benchmark-json", str(file))
 
 

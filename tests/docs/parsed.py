@@ -16,7 +16,7 @@ from _pytest.config import _prepareconfig
 
 from torchduet.bench.plan import cli
 from torchduet.bench.plan.options import OptionError
-from torchduet.bench.plugin.run_command import pytest_arguments
+from torchduet.bench.plugin.pytest_command import pytest_arguments
 
 
 def problem(arguments: list[str]) -> str:

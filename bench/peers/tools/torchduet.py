@@ -7,7 +7,7 @@ import math
 
 from torchduet.bench.peers import cases
 from torchduet.bench.peers.tools.trial import Answer, ToolError, Trial
-from torchduet.bench.plugin.run_command import pytest_arguments
+from torchduet.bench.plugin.pytest_command import pytest_arguments
 from torchduet.bench.record.schema import CaseRecord, SpeedupRecord
 from torchduet.bench.record.statistics import Speedup
 from torchduet.bench.record.visits.intervals import COPY_THRESHOLD as THRESHOLD

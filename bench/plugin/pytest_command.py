@@ -1,11 +1,8 @@
-"""``torchduet run``: runs the installed benchmark with pytest from any folder; no clone is needed."""
+"""The command that runs the installed benchmark with pytest from any folder; no clone is needed."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from torchduet import bench
@@ -17,6 +14,7 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 """
+SHORT_HEADER = ("-p", "torchduet.bench.plugin.short_header")
 BENCH = Path(__file__).parents[1]  # the folder of torchduet.bench, in a clone or among the installed packages
 
 
@@ -35,26 +33,3 @@ def pytest_arguments(cache: Path | None = None) -> list[str]:
     plugin = ("-p", f"{bench.__name__}.conftest", "--noconftest")
     root = (f"--rootdir={BENCH.parent}", "--import-mode=importlib")
     return [str(BENCH), "-c", os.devnull, *root, *plugin, *cache_options]
-
-
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command; all arguments after it are passed to pytest, including ``--help``."""
-    parser = commands.add_parser(
-        "run",
-        help="measure: `pytest bench/` with its options, which `torchduet run --help` lists",
-        add_help=False,
-        prefix_chars="\0",  # so that argparse parses no option itself
-    )
-    parser.add_argument("arguments", nargs=argparse.REMAINDER)
-    parser.set_defaults(command=_run)
-
-
-def _run(options: argparse.Namespace) -> int:
-    if "--once" in options.arguments:
-        from torchduet.bench.plugin.once_command import run_once
-
-        return run_once(options.arguments)
-    command = [sys.executable, "-c", START, *pytest_arguments(Path.cwd() / ".pytest_cache"), *options.arguments]
-    if os.name == "posix":
-        os.execv(command[0], command)  # signals reach pytest, and its workers do not import this command line
-    return subprocess.run(command, check=False).returncode

@@ -1,0 +1,29 @@
+"""A plugin of ``torchduet run``: the run's answer as the last lines, below its tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from torchduet.bench.plugin import sharding
+from torchduet.bench.plugin.stash import DUET, SESSION, json_path
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Write the answer of a whole run that has a file; its table and its noise are above it."""
+    session, path = config.stash[SESSION], json_path(config)
+    part = sharding.is_part(config) or session.settings.options.self_check or config.stash[DUET] is not None
+    if part or path is None or not path.is_file() or session.progress.unwritten or not session.records():
+        return
+    from torchduet.reports.commands.closing import closing
+    from torchduet.reports.read.run_file import RunFileError
+
+    try:
+        lines = closing(str(path))
+    except RunFileError as error:
+        lines = [f"no answer: {error}"]
+    terminalreporter.section("answer", sep="-")
+    for line in lines:
+        terminalreporter.write_line(line)
