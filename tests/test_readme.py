@@ -15,11 +15,14 @@ OPTIONS = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
 MODEL = re.search(r"```python\n(# my_model\.py\n.*?)```", README, re.S)
 THREE_LINES = re.search(r"```python\n(import torch, torchduet\n.*?)```", README, re.S)
 MAX_WORDS = 1_200
+MAX_SPOKEN = 5 * 170  # words without those of code blocks and addresses
 MAX_PICTURE = 100_000  # bytes
 
 
 def test_it_can_be_read_aloud_in_five_minutes() -> None:
     assert len(README.split()) <= MAX_WORDS
+    spoken = re.sub(r"```.*?```|<[^>]+>|(?<=\])\([^)]*\)", "", README, flags=re.S)
+    assert len(re.findall(r"[\w.×-]*\w[\w.×-]*", spoken)) <= MAX_SPOKEN
 
 
 def test_the_model_is_that_of_the_page_on_suite_files() -> None:
