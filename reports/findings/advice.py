@@ -6,14 +6,14 @@ Their sentences are written by ``advice_words``, their layout by the page.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pandas as pd
 
 from torchduet.bench.record.knobs import KNOBS as ENTRIES
-from torchduet.bench.record.knobs import workers
-from torchduet.bench.record.schema import VERDICTS
+from torchduet.bench.record.knobs import number_format, workers
+from torchduet.bench.record.schema import VERDICTS, CeilingRecord
 from torchduet.reports.findings import advice_words, kernels
 from torchduet.reports.findings.loaders import Choice, brief, sentence
 from torchduet.reports.findings.remedy import budget_of, to_settle
@@ -139,7 +139,26 @@ def answers_of(run: Run, comparisons: pd.DataFrame, choices: Sequence[Choice]) -
     """``answers`` with the budget, the threads and the noise that the run's file records."""
     threads = run.about["options"].get("threads")
     known = threads if isinstance(threads, int) else None
-    return answers(comparisons, choices, budget_of(run.about["options"]), known, busy=disturbed(run))
+    given = answers(comparisons, choices, budget_of(run.about["options"]), known, busy=disturbed(run))
+    ceilings = run.about.get("ceilings", [])
+    return [
+        replace(answer, sentences=(*answer.sentences, *product_rates(ceilings, answer.value, answer.baseline)))
+        if answer.knob == "precision"
+        else answer
+        for answer in given
+    ]
+
+
+def product_rates(ceilings: Sequence[CeilingRecord], value: str, baseline: str) -> list[str]:
+    """How fast each device multiplies matrices in two precisions, in a sentence: often why one of them pays off."""
+    new, base = number_format(value), number_format(baseline)
+    reached = [(ceiling["device"], ceiling["flops_per_second"]) for ceiling in ceilings]
+    return [
+        f"Matrix products reach {units.rate(rates[new], 'FLOP/s')} in {new} and "
+        f"{units.rate(rates[base], 'FLOP/s')} in {base} on {device}."
+        for device, rates in reached
+        if new != base and {new, base} <= set(rates)
+    ]
 
 
 def _collection(key: str, knob: str, rows: pd.DataFrame, settle: Settle) -> Answer:

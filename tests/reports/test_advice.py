@@ -11,9 +11,9 @@ import pytest
 
 from tests.reports.in_visits import without_visits
 from tests.reports.sample import empty_run, make_run
-from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.schema import KEY, CeilingRecord
 from torchduet.bench.record.statistics import calls_to_pay_off
-from torchduet.reports.findings.advice import Answer, answers
+from torchduet.reports.findings.advice import Answer, answers, product_rates
 from torchduet.reports.findings.advice_words import certainty, overall
 from torchduet.reports.read.run_file import Run, from_json
 from torchduet.reports.tables.frames import COMPARISON_COLUMNS, frames
@@ -281,3 +281,15 @@ def test_throughput_is_cost_over_time(run: Run) -> None:
             assert row.flops_per_second == record["cost"]["flops"] / record["timing"]["seconds"]
         else:
             assert pd.isna(row.flops_per_second)
+
+
+def test_a_precision_is_explained_by_the_rates_of_matrix_products() -> None:
+    def ceiling(device: str, **rates: float) -> CeilingRecord:
+        return CeilingRecord(device=device, flops_per_second=rates, bytes_per_second={}, operator_seconds=1e-6)
+
+    slow = ceiling("cpu", bf16=2.54e9, fp32=80.3e9)
+    assert product_rates([slow], "bf16", "fp32") == [
+        "Matrix products reach 2.54 GFLOP/s in bf16 and 80.3 GFLOP/s in fp32 on cpu."
+    ]
+    assert len(product_rates([slow, ceiling("cuda:0", bf16=7e14, fp32=5e13)], "bf16-pure", "fp32")) == 2
+    assert product_rates([slow], "fp16", "fp32") == product_rates([slow], "bf16-pure", "bf16") == []
