@@ -65,6 +65,11 @@ class TimeLeft:
     grace: float = 0.0
 
     @property
+    def named(self) -> float:
+        """Seconds of the run's budget, as reasons name them."""
+        return max(0.0, self.budget)
+
+    @property
     def for_reference(self) -> float:
         """Seconds for the reference alone."""
         return max(0.0, self.budget + self.grace)
@@ -165,7 +170,7 @@ def leave_out_too_slow(
         out = [run for run in others if run.seconds * ALIKE >= slowest][-1]
         needed = MIN_PLACEMENTS * _once(kept)
         if needed <= limit:  # its calls are not too long: too little is left of the budget
-            out.skip = out_of_time(stages, left.for_all)
+            out.skip = out_of_time(stages, left.named)
         elif compared_with is not None and compared_with.seconds > ALIKE * out.seconds:
             out.skip = too_slow(compared_with.seconds, needed, share, len(kept), of=" of its reference")
         else:
@@ -193,4 +198,4 @@ def _reference_too_slow(
     if least > limit and not is_short(reference.seconds, share):
         reference.too_slow = reference.seconds
         return too_slow(reference.seconds, MIN_PLACEMENTS * _once([reference]), share, of=" of its reference")
-    return out_of_time(stages, left.for_reference) if least > left.for_reference else None
+    return out_of_time(stages, left.named) if least > left.for_reference else None

@@ -75,7 +75,7 @@ class Affordable(WithRanks):
             return reference.skip
         if self._fits(case):
             return None
-        return not_begun(self.stages(), self.left().for_all, self._expected(case), self._reserved(case.device))
+        return not_begun(self.stages(), self.left().named, self._expected(case), self._reserved(case.device))
 
     def _fits(self, case: Case) -> bool:
         return self._expected(case) + self._reserved(case.device) <= self.left().for_all
@@ -147,10 +147,10 @@ class Affordable(WithRanks):
         limit = max(HOPELESS_SECONDS, OVERDRAFT * self.share)
         if self.task.patient or first is None or case.mode in COMPILED or first["seconds"] <= limit:
             return False
-        left = self.left().for_reference if run is reference else self.left().for_all
-        if first["seconds"] > left:
+        left = self.left()
+        if first["seconds"] > (left.for_reference if run is reference else left.for_all):
             whose = "the first call of its reference" if run is reference else "its first call"
-            run.skip = f"{whose} took {first['seconds']:.2g} s; {out_of_time({}, left)}"
+            run.skip = f"{whose} took {first['seconds']:.2g} s; {out_of_time({}, left.named)}"
             return True
         start = perf_counter()
         run.call()

@@ -93,6 +93,7 @@ def test_the_reference_may_take_the_grace_and_the_others_may_not() -> None:
     reference, other = Paced(2.0), Paced(0.5)
     left = TimeLeft(-5.0, visit=4.0, grace=20.0)
     assert leave_out_too_slow([reference, other], 40.0, left, references=[reference]) == [reference]
+    assert str(other.skip).startswith("0.0 s of the run's budget are left for its timing")
     assert leave_out_too_slow([Paced(2.0)], 40.0, left) == []  # it is compared with what failed
 
 
