@@ -74,9 +74,9 @@ def _overrun(session: Session) -> list[str]:
     progress, settings = session.progress, session.settings
     if session.measuring.budget is None or settings.check_only or progress.resumed:
         return []
-    seconds = {**progress.seconds, "total": progress.elapsed(), "startup": progress.startup}
+    so_far = {**progress.seconds, "total": progress.elapsed(), "startup": progress.startup}
     suspended = session.measuring.run_clock.stopped
-    line = overrun(settings.options.budget_seconds, seconds, suspended)
+    line = overrun(settings.options.budget_seconds, session.recorded_seconds or so_far, suspended)
     return [] if line is None else [line]
 
 
