@@ -63,7 +63,7 @@ def test_a_reference_that_is_too_slow_is_called_twice_and_nothing_else_is_called
     slow = SLEEPING.replace(f"time.sleep({CALL})", "time.sleep(1.1)")
     results, calls = visited(tmp_path, slow, share=0.1, max_seconds=3.0, grace=math.inf)
     (reason,) = {result.skip for result in results}
-    assert "one call of its reference takes 1.1 s" in str(reason)
+    assert str(reason).startswith("one call of its reference takes ")
     assert set(calls) == {"one"}
     assert results[0].too_slow is not None
     assert results[0].too_slow >= 1.1
@@ -73,14 +73,18 @@ def test_a_reference_whose_first_call_took_what_was_left_is_the_reason_of_all(tm
     slow = SLEEPING.replace(f"time.sleep({CALL})", "time.sleep(1.1)")
     results, calls = visited(tmp_path, slow, share=0.1, max_seconds=1.0)
     (reason,) = {result.skip for result in results}
-    assert str(reason).startswith("the first call of its reference took 1.1 s; 0.0 s of the run's budget are left")
+    assert str(reason).startswith("the first call of its reference took ")
+    assert "; 0.0 s of the run's budget are left for its timing; raise --budget" in str(reason)
     assert set(calls) == {"one"}
 
 
 def test_a_compilation_that_does_not_fit_is_not_begun(tmp_path: Path) -> None:
-    text = "suite.workload(inputs=lambda _: (torch.ones(8),), modes=('eager', 'compile'))(lambda x: x + 1)"
-    text = text.replace("(lambda x: x + 1)", "(named)")
-    results, _ = visited(tmp_path, "def named(x):\n    return x + 1\n" + text, max_seconds=50.0, compiling=100.0)
+    text = """
+@suite.workload(inputs=lambda _: (torch.ones(8),), modes=("eager", "compile"))
+def incremented(x):
+    return x + 1
+"""
+    results, _ = visited(tmp_path, text, max_seconds=50.0, compiling=100.0)
     eager, compiled = results
     assert eager.blocks
     assert compiled.first_call is None
