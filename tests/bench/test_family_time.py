@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.bench.made_visits import answer, family
 from tests.bench.made_workers import begin
 from tests.bench.measured import families_of
 from torchduet.bench.cases.exchange import CaseResult, Task
 from torchduet.bench.plan.budget import GRACE, TOLERANCE
+from torchduet.bench.workers.launcher import Launcher
 from torchduet.bench.workers.visit import measure
 
 CALL = 0.25  # seconds: a call that is not repeated to warm it up
@@ -35,8 +37,8 @@ suite.compare("w", {{name: called(name) for name in names}}, inputs=lambda _: (t
 
 def visited(folder: Path, text: str = SLEEPING, **task: Any) -> tuple[list[CaseResult], list[str]]:
     """The results of a first visit, and the names of the implementations in the order of their calls."""
-    (family,) = families_of(folder, text)
-    result = measure(Task(family, 0.25, 1, str(folder), **task), lambda _what, _fraction: None)
+    (of_file,) = families_of(folder, text)
+    result = measure(Task(of_file, 0.25, 1, str(folder), **task), lambda _what, _fraction: None)
     calls = folder / "calls"
     return result.results, calls.read_text().split() if calls.exists() else []
 
@@ -103,3 +105,15 @@ def test_a_run_limits_its_first_family_too_and_lets_a_call_in_progress_end(
     assert second.max_seconds < first.max_seconds
     assert second.grace == pytest.approx(GRACE * 60.0)
     assert {task.grace for task in later} == {0.0}  # a later visit that is ended costs only itself
+
+
+def test_a_worker_is_ended_once_the_grace_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+    pair, launcher = family("a", "eager", "eager"), Launcher()
+    monkeypatch.setattr(launcher, "_run", lambda *_, limit, **__: limits.append(limit) or answer(pair, 0))
+    try:
+        launcher.measure(Task(pair, 0.2, 1, max_seconds=5.0, grace=2.0), lambda _: None)
+        launcher.measure(Task(pair, 0.2, 1, max_seconds=5.0), lambda _: None)
+    finally:
+        launcher.close()
+    assert limits == [7.0, 5.0]
