@@ -52,8 +52,7 @@ class Task:
         threads: intra-op threads.
         folder: for files of the worker; the caller removes it.
         compiled: folder for compiled code, kept for later visits; empty: below ``folder``.
-        share: the family's time for all of its visits; a case with fewer than 8 placements in it is too slow. 0: it is
-            ``seconds``.
+        share: the family's time for all visits, in which a case needs 8 placements; 0: it is ``seconds``.
         number: of the visit, 0 for the first.
         paces: in a later visit, how each case is timed. Nothing is checked or compiled again then.
         check_only: stop after the check.
@@ -62,7 +61,9 @@ class Task:
         energy: measure joules per call, which takes some seconds for each case.
         headroom: search for the largest batch that fits into a GPU's memory.
         uuids: CUDA device → its UUID.
-        max_seconds: time for everything, first calls included; cases for which it is too short are skipped as too slow.
+        max_seconds: time for everything, first calls included; cases for which it is too short are skipped.
+        grace: seconds beyond ``max_seconds`` for a call in progress, and for timing the reference; then it is ended.
+        compiling: seconds of a compiled case's first calls, as of earlier families; 0: unknown.
         placements: how many to aim at; 0: as many as usual.
         patient: no case is skipped as too slow.
         expected: summaries of results in the first visit, which a later one must find again; None: none are made.
@@ -83,6 +84,8 @@ class Task:
     headroom: bool = False
     uuids: Mapping[str, str] = field(default_factory=dict)
     max_seconds: float = math.inf
+    grace: float = 0.0
+    compiling: float = 0.0
     placements: int = 0
     patient: bool = False
     expected: Mapping[Case, Mapping[str, tuple[str, float]]] | None = None

@@ -16,6 +16,7 @@ from torchduet.bench.duet.cores import Cores
 from torchduet.bench.duet.order import COMPILER
 from torchduet.bench.duet.processes import Server
 from torchduet.bench.duet.side_worker import Worker
+from torchduet.bench.plan.family_time import OVERDRAFT, too_slow
 from torchduet.bench.received.channel import Message
 from torchduet.bench.received.sides import (
     Done,
@@ -30,7 +31,6 @@ from torchduet.bench.received.sides import (
 )
 from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.record.visits.sides import MIN_PAIRS
-from torchduet.bench.timing.pacing import OVERDRAFT, too_slow
 from torchduet.bench.workers.launcher import WorkerError
 
 # Blocks of 1 and 3 ms were no steadier, and two of 1 ms took 1.5 times as long to take (2-core VM, two threads).

@@ -28,6 +28,7 @@ GUESS_COUNTS = 5  # the first guess weighs as much as this many families
 SMALL_WEIGHT = 0.3  # of a family that gets a small share, in cases
 TOLERANCE = 0.05  # of a --budget: by how much families may overdraw it for the minimum that they need
 TOLERATED_SECONDS = 60.0  # the same for a tier's default budget
+GRACE = 0.2  # of the budget: by how much more a call in progress may overdraw it
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,17 @@ class Budget:
         return self._deadline - self._now()
 
     def max_seconds(self) -> float:
-        """Seconds that a family may take in all; unlimited for the first family."""
-        return self.seconds_left() + self._tolerated if self._measured else math.inf
+        """Seconds that a family may take in all; 0 or less where the start of the run has used up the budget."""
+        return self.seconds_left() + self._tolerated
+
+    def of_first_visit(self) -> tuple[float, float]:
+        """Seconds of grace for a family's first visit, and those that a compilation is expected to take.
+
+        The grace is unlimited until anything is measured: a run has a result, however long a call takes. Of
+        compilations nothing is expected until there was one.
+        """
+        costs = self._costs["compile"]
+        return GRACE * self._seconds if self._measured else math.inf, sum(costs) / len(costs) if costs else 0.0
 
     def in_turns_first(self, family: Family) -> list[Family]:
         """Where too little may be left for all families: those to measure before this one.

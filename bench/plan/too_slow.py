@@ -25,23 +25,30 @@ class TooSlow:
         self.cases += slow_cases(results)
 
     def split(self, family: Family) -> tuple[Family, dict[Case, str]]:
-        """The family without the cases that would be too slow, and these with their reasons. The reference stays."""
-        skipped = {
-            case: reason
+        """The family without the cases that would be too slow, and these with their reasons.
+
+        The reference stays as long as cases on other devices are left. Those on its own are not compared without it.
+        """
+        reference = family.reference
+        of_reference = self._reason(reference, " of its reference")
+        reasons = {
+            case: of_reference if of_reference and case.device == reference.device else self._reason(case)
             for case in family.cases
-            if case != family.reference and (reason := self._reason(case)) is not None
         }
+        skipped = {case: reason for case, reason in reasons.items() if reason is not None}
+        if len(skipped) < len(family.cases):
+            skipped.pop(reference, None)
         kept = Family(
             cases=tuple(case for case in family.cases if case not in skipped),
             reported=tuple(case for case in family.reported if case not in skipped),
         )
         return kept, {case: reason for case, reason in skipped.items() if case in family.reported}
 
-    def _reason(self, case: Case) -> str | None:
+    def _reason(self, case: Case, of: str = "") -> str | None:
         for slow, seconds in self.cases:
             if replace(slow, size=case.size) == case and _longer(case, slow):
                 return (
-                    f"not measured: one call takes {seconds:.2g} s at {slow.size_label} already, too long for its "
+                    f"not measured: one call{of} takes {seconds:.2g} s at {slow.size_label} already, too long for its "
                     "share of the budget; raise --budget or select fewer cases with -k"
                 )
         return None

@@ -22,6 +22,7 @@ MIN_VISIT_SECONDS = 0.25
 IN_RANKS_SECONDS = 1.5  # the same where processes of a group have to be started for each visit
 BESIDE, BESIDE_COMPILED = 0.2, 0.6  # a guess: seconds of a later visit beside its timing, and for a compiled case
 BESIDE_RANKS = 1.0  # the same for processes of a group
+BESIDE_CALLS = 2  # of a long call, in a later visit: the first one and the warm-up
 SECONDS_PER_CASE = 0.06
 MAX_VISIT_SECONDS = 4.0
 VISITS_PER_SHARE = 8  # a visit is no longer than this part of what a family may take
@@ -114,15 +115,16 @@ def in_ranks(family: Family) -> bool:
     return any(case.ranks is not None for case in family.cases)
 
 
-def guess_beside(compiled: int, starting: float = 0.0, *, ranks: bool = False) -> float:
+def guess_beside(compiled: int, starting: float = 0.0, *, ranks: bool = False, calls: float = 0.0) -> float:
     """Seconds that a later visit takes beside its timing, before there was one.
 
     Args:
+        calls: seconds of one call of each case whose calls are long.
         ranks: processes of a group have to be started for it.
         compiled: how many of the cases are compiled.
         starting: seconds of starting its devices in the first visit: each visit is a process of its own.
     """
-    return BESIDE + BESIDE_COMPILED * compiled + BESIDE_RANKS * ranks + starting
+    return BESIDE + BESIDE_COMPILED * compiled + BESIDE_RANKS * ranks + starting + BESIDE_CALLS * calls
 
 
 def needs_of(estimates: Iterable[Estimate]) -> float:

@@ -13,6 +13,7 @@ from torchduet.bench.plugin.against_command import BY_COMMAND
 from torchduet.bench.record.marks import explained
 from torchduet.bench.record.run_clock_words import words
 from torchduet.bench.record.words.counting import plural
+from torchduet.bench.record.words.overrun import overrun
 from torchduet.bench.record.words.reasons import grouped
 from torchduet.bench.record.words.times import compilation
 from torchduet.bench.run.session import Session
@@ -51,6 +52,7 @@ def write(
         terminalreporter.write_line(line)
     for line in (
         *output.closing(session, path),
+        *([] if duet is not None else _overrun(session)),
         *session.progress.hints,
         *(words(suspensions) if (suspensions := session.measuring.run_clock.record()) else ()),
         *(() if self_check else compilation(records)),
@@ -63,6 +65,20 @@ def write(
         terminalreporter.write_line(f"{plural(number, 'case')} skipped: {reason}")
     if records and (next_step := _next_step(session, path)):
         terminalreporter.write_line(f"\n{next_step}")
+
+
+def _overrun(session: Session) -> list[str]:
+    """The sentence on a run that took much longer than its budget; no line where it did not.
+
+    A run that was resumed has started several times, which its record does not hold apart from the rest.
+    """
+    progress, settings = session.progress, session.settings
+    if session.measuring.budget is None or settings.check_only or progress.resumed:
+        return []
+    so_far = {**progress.seconds, "total": progress.elapsed(), "startup": progress.startup}
+    suspended = session.measuring.run_clock.stopped
+    line = overrun(settings.options.budget_seconds, session.recorded_seconds or so_far, suspended)
+    return [] if line is None else [line]
 
 
 def _skipped(session: Session) -> dict[str, int]:

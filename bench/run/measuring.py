@@ -185,7 +185,9 @@ class Measuring:
         task = self.task_of(
             family, visit_seconds(len(family.cases), share, shortest=shortest_visit(family, self.shortest_visit))
         )
-        return replace(task, share=share, compiled=kept_folder(self.launcher, family))
+        assert self.budget is not None
+        compiled, (grace, compiling) = kept_folder(self.launcher, family), self.budget.of_first_visit()
+        return replace(task, share=share, compiled=compiled, grace=grace, compiling=compiling)
 
     def visit(self) -> LaterVisit | None:
         """Visit the family again for which that is worth most; None where no visit is left, or no time for one.

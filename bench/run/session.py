@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
+from typing import cast
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.outcome import Failed, Outcome, Skipped
@@ -35,6 +36,7 @@ class Session:
 
     def __init__(self, measuring: Measuring, stop_request: StopRequest | None = None) -> None:
         self.measuring, self.stop_request = measuring, stop_request or StopRequest()
+        self.recorded_seconds: Mapping[str, float] = {}  # by stage, as the run's record has them
         self._last_cases: Sequence[Case] = ()  # of the family that was measured last
         self._last_span: Span | None = None  # that family's position in the journal
         self._family: dict[Case, Family] = {}
@@ -195,6 +197,7 @@ class Session:
         """The run's record for the JSON."""
         self.measuring.timeline.stop()
         record = run_record(facts_of(self.measuring, gpus=self.measuring.timeline.records(), noise=self.noise()))
+        self.recorded_seconds = cast(Mapping[str, float], record["seconds"])
         if (visits := self.visits()) is not None:
             record["visits"] = visits
         figures = self._last_self_check(record["warnings"])

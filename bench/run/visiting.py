@@ -30,6 +30,7 @@ from torchduet.bench.record.statistics import placement_differences, value_of
 from torchduet.bench.record.visits.entry import Ratio, VisitEntry
 from torchduet.bench.run.figures import number_of, rounded
 from torchduet.bench.run.records import device_speedup_record
+from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
 from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
 from torchduet.suites.workload import COMPILED
 
@@ -108,7 +109,10 @@ class Visiting:
                 share,
                 compared=any(record["speedups"] for record in records),
                 beside=guess_beside(
-                    sum(case.mode in COMPILED for case in timed.cases), starting, ranks=in_ranks(timed)
+                    sum(case.mode in COMPILED for case in timed.cases),
+                    starting,
+                    ranks=in_ranks(timed),
+                    calls=sum(pace.seconds for pace in paces.values() if pace.seconds >= LONG_CALL_SECONDS),
                 ),
                 least=MIN_VISIT_PLACEMENTS * sum(pace.seconds * pace.calls for pace in paces.values()),
                 shortest=shortest_visit(timed, self.shortest),

@@ -70,6 +70,7 @@ class FirstCalls:
         self.checks.enabled = task.paces is None
         self.broken: Case | None = None  # the case after which this process can measure nothing more
         self.runs: list[TimedCase] = []
+        self.took: dict[Case, float] = {}  # seconds of each first call, with its check
 
     def start(self, device: Device, cases: Sequence[Case]) -> bool:
         """Start a device in this process, and record what it takes; whether it could be started.
@@ -113,11 +114,19 @@ class FirstCalls:
         opened = self.open(device, cases)
         clock = device.clock()
         for case in [case for case in cases if case.slowdown == 1] if opened else ():
+            if (why := self.unaffordable(case)) is not None:
+                self.results[case].skip = why
+                continue
+            began = awake()
             self.take(case, device, clock, *opened)
+            self.took[case] = awake() - began
             if self.broken is not None:
                 return
         if opened:
             self.add_slowed_copies(cases, clock)
+
+    def unaffordable(self, case: Case) -> str | None:
+        """Why there is no time for the first call of a case; None where there is."""
 
     def open(self, device: Device, cases: Sequence[Case]) -> tuple[Sequence[Any], Reference] | tuple[()]:
         """The inputs on a device, and the reference; nothing where they cannot be made, which the results then say."""

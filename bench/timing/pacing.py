@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.timing.stopping import MAX_VISIT_PLACEMENTS, MIN_VISIT_PLACEMENTS
 
 BLOCK_SECONDS = 3e-4
@@ -22,16 +21,7 @@ CORE_WARM_UP_SHARE = 0.25  # of the time for the fewest placements, at most, for
 MAX_TOGETHER = 4  # consecutive placements
 MAX_STRETCH = 8
 LONG_CALL_SECONDS = 0.2
-OVERDRAFT = 2.0
 PLACEMENT_OVERDRAFT = 3.0
-LONG_SHARE = 0.1  # of a family's share: a case whose fewest calls take less is not what makes the family slow
-NAMED_SECONDS = 0.1
-STAGE_WORDS = {
-    "importing": "the import of its file",
-    "compiling": "compiling",
-    "checking": "its inputs and the check in float64",
-    "warming": "first calls and warming up",
-}
 
 
 @dataclass(frozen=True)
@@ -75,8 +65,6 @@ class Paced(Protocol):
     pacing_seconds: float  # per call; sets its calls per block and turns per round: equal for cases timed alike
     repeats: int  # blocks per round
     seconds: float  # per call, as of the warm-up
-    skip: str | None
-    too_slow: float | None  # seconds of one call, where that is why it is skipped
     idle_waiting: bool  # its calls leave the cores idle for a while
 
     @property
@@ -176,61 +164,6 @@ def core_warm_up_seconds(runs: Sequence[Paced], seconds: float) -> float:
 def _warm_up_seconds(runs: Sequence[Paced], seconds: float) -> float:
     """Seconds of each placement for warming all groups that are warmed."""
     return warmed_groups(runs) * core_warm_up_seconds(runs, seconds)
-
-
-def too_slow(seconds: float, family: float, share: float, cases: int = 1) -> str:
-    """Why a case is skipped: the seconds of one call, of timing its family, and of its share of the budget.
-
-    Where one call is short, the number of cases is the reason.
-    """
-    cause = (
-        f"its family has {cases} cases" if cases > 1 and is_short(seconds, share) else f"one call takes {seconds:.2g} s"
-    )
-    return (
-        f"{cause}, so timing its family takes {family:.1f} s and its share of the budget is {share:.1f} s; "
-        "raise --budget or select fewer cases with -k"
-    )
-
-
-def is_short(seconds: float, share: float) -> bool:
-    """Whether a call of so many seconds is not what makes its family slow."""
-    return MIN_PLACEMENTS * seconds < LONG_SHARE * share
-
-
-def out_of_time(stages: Mapping[str, float], left: float) -> str:
-    """Why a case is skipped that has no time left: what took the time, by stage (seconds), the longest first."""
-    longest = sorted((pair for pair in stages.items() if pair[0] in STAGE_WORDS), key=lambda pair: -pair[1])
-    words = [f"{STAGE_WORDS[stage]} took {seconds:.1f} s" for stage, seconds in longest if seconds >= NAMED_SECONDS]
-    spent = f" after {' and '.join(words[:2])}" if words else ""
-    return (
-        f"{left:.1f} s of the run's budget are left for its timing{spent}; raise --budget or select fewer cases with -k"
-    )
-
-
-def leave_out_too_slow(
-    runs: Sequence[P], seconds: float, max_seconds: float = math.inf, stages: Mapping[str, float] | None = None
-) -> list[P]:
-    """The cases that can be timed in 8 placements within twice ``seconds`` and within ``max_seconds``.
-
-    The slowest are skipped; the reason says how long one call takes, or what else took the time.
-
-    Args:
-        stages: the stages of the family so far, and the seconds of each.
-    """
-    kept = list(runs)
-    share, limit = min(seconds, max_seconds), min(OVERDRAFT * seconds, max_seconds)
-    while kept:
-        needed = MIN_PLACEMENTS * sum(run.seconds * run.calls for run in kept)
-        if needed <= limit:
-            break
-        slowest = max(kept, key=lambda run: run.seconds)
-        if needed <= OVERDRAFT * seconds:  # its calls are not too long: too little is left of the budget
-            slowest.skip = out_of_time(stages or {}, max_seconds)
-        else:
-            slowest.skip = too_slow(slowest.seconds, needed, share, len(kept))
-            slowest.too_slow = None if is_short(slowest.seconds, share) else slowest.seconds
-        kept.remove(slowest)
-    return kept
 
 
 def rounds_per_placement(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -13,8 +12,7 @@ from torchduet.bench.host.suspension import awake
 from torchduet.bench.passes.after_timing import measure_after_timing
 from torchduet.bench.passes.back_to_back import SUSTAINED_SECONDS
 from torchduet.bench.passes.device_time import DeviceTimes
-from torchduet.bench.record.schema import STARTING, StopReason
-from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.state.entry import LastingChangeError, put_back, read
 from torchduet.bench.state.own_state import CALLS, Restored, differences, everything, restored
@@ -26,53 +24,29 @@ from torchduet.bench.timing.failures import describe, unusable
 from torchduet.bench.timing.first_calls import NO_ORIGINAL
 from torchduet.bench.timing.gpu.sm_clock import ReadsSmClock
 from torchduet.bench.timing.pacing import (
-    OVERDRAFT,
     core_warm_up_seconds,
     groups,
-    leave_out_too_slow,
-    out_of_time,
-    too_slow,
 )
 from torchduet.bench.timing.stopping import Stopping
-from torchduet.bench.timing.timed_case import TimedCase, warm_up
+from torchduet.bench.timing.timed_case import TimedCase
+from torchduet.bench.workers.affordable import Affordable
 from torchduet.bench.workers.left_running import left_running
 from torchduet.bench.workers.messages import STOP_REQUESTED
 from torchduet.bench.workers.other_values import note_differences
-from torchduet.bench.workers.ranks import WithRanks
 from torchduet.bench.workers.remembered import Memory
-from torchduet.suites.workload import COMPILED
 
-HOPELESS_SECONDS = 1.0  # a call longer than this and twice the family's share is not repeated
 SUSTAINED_SHARE = 0.15  # of the family's time, at most, for calls without pause
-WARM_UP_SHARE, WARM_UP_SECONDS = 0.03, 0.1  # of the family's time, and at least, for a case, until its times are steady
 
 
-class Stages(WithRanks):
+class Stages(Affordable):
     """All stages of a family, from its inputs to its results."""
 
     telemetry: Telemetry | None = None
 
-    @property
-    def share(self) -> float:
-        """The family's seconds for the timing in all of its visits."""
-        return self.task.share or self.task.seconds
-
     def warm_up(self) -> None:
         """Warm up every case and set its block length."""
         start = awake()
-        share = max(WARM_UP_SECONDS, self.share * WARM_UP_SHARE / max(len(self.runs), 1))
-        warm: list[TimedCase] = []
-        for run in [run for run in self.runs if run.prepared.case.slowdown == 1]:
-            case = run.prepared.case
-            self.report(f"warming up {case.id}", 0.0)
-            try:
-                if run.captures:
-                    run.settle()  # other cases' first calls have moved the inputs since
-                if not self.hopeless(run):
-                    warm_up(run, share)
-                    warm.append(run)
-            except Exception as error:  # noqa: BLE001 - becomes this case's reason
-                run.error = self.reason(run, error)
+        warm = [run for run in self.runs if run.prepared.case.slowdown == 1 and self.warm(run)]
         self.decide()
         align_blocks(warm, self.comparisons(warm), self.reason)
         self.warm_slowed_copies(warm)
@@ -94,31 +68,6 @@ class Stages(WithRanks):
                 warm_cores(group, core_warm_up_seconds(warm, self.task.seconds), self.reason)
             for run, original in own:
                 self.warm_slowed(run, original)
-
-    def hopeless(self, run: TimedCase) -> bool:
-        """Whether a call takes so long that the case is skipped, which saves its warm-up.
-
-        A long first call decides nothing: it may have loaded a library or filled a cache. Another one does.
-        """
-        case = run.prepared.case
-        first = self.results[case].first_call
-        limit = max(HOPELESS_SECONDS, OVERDRAFT * self.share)
-        if self.task.patient or first is None or case.mode in COMPILED or first["seconds"] <= limit:
-            return False
-        if first["seconds"] > self.left():
-            run.skip = f"its first call took {first['seconds']:.2g} s; {out_of_time({}, self.left())}"
-            return True
-        start = perf_counter()
-        run.call()
-        seconds = perf_counter() - start
-        if seconds > limit:
-            run.seconds = run.too_slow = seconds
-            run.skip = too_slow(seconds, MIN_PLACEMENTS * seconds, self.share)
-        return run.skip is not None
-
-    def left(self) -> float:
-        """Seconds that are left for the family; starting its devices has taken nothing of them."""
-        return max(0.0, self.task.max_seconds - (awake() - self.started - self.seconds[STARTING]))
 
     def reason(self, run: TimedCase, error: Exception) -> str:
         """Why a case failed; the first after which this process or its device is unusable becomes ``broken``."""
@@ -171,19 +120,6 @@ class Stages(WithRanks):
         self.seconds["timed"] += timed
         self.seconds["warming"] += awake() - start - timed
         return stop
-
-    def timed(self) -> list[TimedCase]:
-        """The cases that are timed; those whose calls are too long are skipped."""
-        able = [run for run in self.runs if run.error is None and run.skip is None]
-        if self.task.patient:
-            return able
-        before = sum(self.seconds[stage] for stage in (STARTING, "compiling", "checking"))
-        return leave_out_too_slow(
-            able,
-            self.share,
-            self.left(),
-            self.seconds | {"warming": awake() - self.started - before},
-        )
 
     def put_back(self, before: Sequence[Any]) -> None:
         """Put back what is not compared after every block, if a case has changed it since its first calls.

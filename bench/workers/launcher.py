@@ -208,7 +208,7 @@ class Launcher:
     def _measure(self, task: Task, listen: Listen) -> FamilyResult:
         with scratch(self._folder.name) as folder:
             own = replace(task, folder=folder)
-            answer: FamilyResult = self._run(self._job, own, FamilyResult, listen, limit=task.max_seconds)
+            answer: FamilyResult = self._run(self._job, own, FamilyResult, listen, limit=task.max_seconds + task.grace)
         if lacking := why_incomplete(task, answer):
             raise WorkerError(f"the worker sent an incomplete result ({lacking})")
         return answer

@@ -57,7 +57,9 @@ def _measured(stages: Stages, task: Task) -> FamilyResult:
         if first and not stages.broken:
             here = [run for run in stages.runs if not run.elsewhere]
             stages.inputs.note_late_changes(here, stages.results)
+            began = awake()
             stages.still_computes()
+            stages.seconds["checking"] += awake() - began
     stages.finish()
     results = list(stages.results.values())
     if stages.broken or (stages.ranked.lost and not STOP_REQUESTED.is_set()):

@@ -9,6 +9,7 @@ from typing import Any
 from torchduet.bench.record.knobs import code
 from torchduet.bench.record.schema import NotMeasured
 from torchduet.bench.record.words.counting import plural
+from torchduet.bench.record.words.overrun import overrun
 from torchduet.bench.record.words.reasons import grouped
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.removed_work import removed_work
@@ -80,6 +81,19 @@ def ended_early(run: Run) -> str:
     were = "was" if measured == 1 else "were"
     why = run.about.get("stopped")
     return f"This run ended early: {measured} of {selected} cases {were} measured" + (f" ({why})" if why else "")
+
+
+def over_budget(run: Run) -> str | None:
+    """That the run took much longer than its budget, and what took the time; None where it did not.
+
+    Runs of several parts, processes or interpreters have no single budget to hold their seconds against.
+    """
+    about, budget = run.about, run.about["options"].get("budget_seconds")
+    several = about.get("parts") or about.get("resumed") or "against" in about
+    if several or not isinstance(budget, int | float) or not about["seconds"]["startup"]:
+        return None
+    seconds = {stage: float(value) for stage, value in about["seconds"].items() if isinstance(value, int | float)}
+    return overrun(budget, seconds, about["passing"]["stopped"] if "passing" in about else 0.0)
 
 
 def why_uncompared(run: Run) -> str:

@@ -14,7 +14,7 @@ from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, THRESH
 from torchduet.reports.findings import loaders, sustained
 from torchduet.reports.findings.advice import answers_of
 from torchduet.reports.findings.headline import headline
-from torchduet.reports.findings.unmeasured import ended_early, warnings, why_uncompared
+from torchduet.reports.findings.unmeasured import ended_early, over_budget, warnings, why_uncompared
 from torchduet.reports.html.download import downloads
 from torchduet.reports.html.environment import date, environment, fixed
 from torchduet.reports.html.figures import MAX_PANELS
@@ -64,6 +64,7 @@ def render(run: Run) -> str:
             quiet=QUIET,
             waited=WAITED,
             uncompared=why_uncompared(run),
+            over_budget=over_budget(run),
             launching=kernels.launching,
             sustained=sustained.shown,
             max_panels=MAX_PANELS,

@@ -208,10 +208,10 @@ def test_what_is_set_aside_and_what_was_spent_before_shorten_the_run() -> None:
     assert budget.seconds_left() == pytest.approx(-10.0)
 
 
-def test_a_family_after_the_first_may_take_what_is_left_and_a_twentieth_of_the_budget() -> None:
+def test_a_family_may_take_what_is_left_and_a_twentieth_of_the_budget_the_first_one_too() -> None:
     first, other = family("a", "eager"), family("b", "eager")
     budget = Budget(100.0, [first, other], now=lambda: 0.0)
-    assert budget.max_seconds() == float("inf")
+    assert budget.max_seconds() == pytest.approx(105.0)
     budget.done(first, 1.0, measured=True)
     assert budget.max_seconds() == pytest.approx(105.0)
     default = Budget(100.0, [first, other], asked_for=False, now=lambda: 0.0)
@@ -219,6 +219,24 @@ def test_a_family_after_the_first_may_take_what_is_left_and_a_twentieth_of_the_b
     assert default.max_seconds() == pytest.approx(160.0)
     budget.done(other, 1.0)  # of which nothing was timed
     assert budget.max_seconds() == pytest.approx(105.0)
+
+
+def test_a_call_in_progress_may_take_a_fifth_of_the_budget_more_and_the_first_family_any_time() -> None:
+    first, other = family("a", "eager", "compile"), family("b", "eager")
+    budget = Budget(100.0, [first, other], now=lambda: 0.0)
+    assert budget.of_first_visit() == (float("inf"), 0.0)
+    budget.done(first)  # nothing of it was timed
+    assert budget.of_first_visit()[0] == float("inf")
+    budget.done(other, 1.0, measured=True)
+    assert budget.of_first_visit()[0] == pytest.approx(20.0)
+
+
+def test_a_compilation_is_expected_to_take_what_those_of_this_run_took_and_no_guess() -> None:
+    families = [family(name, "eager", "compile") for name in "abc"]
+    budget = Budget(100.0, families, now=lambda: 0.0)
+    budget.done(families[0], 2.0 + FIRST_GUESS["eager"], measured=True)
+    budget.done(families[1], 5.0 + FIRST_GUESS["eager"], measured=True)
+    assert budget.of_first_visit()[1] == pytest.approx(3.5)
 
 
 def test_the_seconds_of_starting_devices_are_one_of_a_familys_stages() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from torchduet.bench.plan.family_time import TimeLeft, leave_out_too_slow, out_of_time, too_slow
 from torchduet.bench.timing import pacing
 from torchduet.bench.timing.pacing import (
     USUAL,
@@ -15,8 +16,6 @@ from torchduet.bench.timing.pacing import (
     Plan,
     core_warm_up_seconds,
     groups,
-    leave_out_too_slow,
-    out_of_time,
     plan_of,
     round_seconds,
     rounds_per_placement,
@@ -24,7 +23,6 @@ from torchduet.bench.timing.pacing import (
     set_pace,
     set_repeats,
     stretch,
-    too_slow,
 )
 from torchduet.bench.timing.stopping import Stopping
 
@@ -172,7 +170,7 @@ def test_the_slowest_cases_are_left_out_until_eight_placements_fit_into_twice_th
 
 def test_a_case_for_which_too_little_is_left_is_not_said_to_be_slow() -> None:
     (case,) = cases = [Paced(0.5)]
-    assert leave_out_too_slow(cases, 5.0, 1.0, {"compiling": 7.0}) == []
+    assert leave_out_too_slow(cases, 5.0, TimeLeft(1.0), {"compiling": 7.0}) == []
     assert case.skip == (
         "1.0 s of the run's budget are left for its timing after compiling took 7.0 s; raise --budget or select fewer "
         "cases with -k"
@@ -184,7 +182,7 @@ def test_many_short_cases_are_too_many_and_none_of_them_is_too_slow() -> None:
     cases = [Paced(1 / 128) for _ in range(200)]
     kept = leave_out_too_slow(cases, 5.0)
     assert len(kept) == 160  # 8 / 128 s each, in 10 s
-    left = next(case for case in cases if case.skip)
+    left = cases[-1]  # the first to be left out of those that take as long
     assert left.skip is not None
     assert left.skip.startswith("its family has 200 cases, so timing its family takes 12.5 s and its share")
     assert left.too_slow is None

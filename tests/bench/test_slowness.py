@@ -28,7 +28,12 @@ def test_only_larger_sizes_of_the_same_variant_are_left_out() -> None:
     assert len(other_kind.cases) == 2
 
 
-def test_the_reference_is_always_tried() -> None:
+def test_without_its_reference_nothing_of_a_family_is_tried() -> None:
     slowness = TooSlow()
     slowness.add([CaseResult(case(100, "fp32"), too_slow=9.0)])
-    assert slowness.split(family(200)) == (family(200), {})
+    kept, left_out = slowness.split(family(200))
+    assert kept.reported == ()
+    assert left_out.keys() == set(family(200).reported)
+    (reason,) = set(left_out.values())
+    assert reason.startswith("not measured: one call of its reference takes 9 s at n=100,kind=x already")
+    assert slowness.split(family(50)) == (family(50), {})

@@ -16,6 +16,7 @@ from torchduet.bench.library.measuring import CallerMeasuring
 from torchduet.bench.record.schema import STARTING
 from torchduet.bench.timing import first_calls
 from torchduet.bench.timing.device import CpuDevice
+from torchduet.bench.workers import affordable
 from torchduet.bench.workers import family as family_module
 from torchduet.bench.workers import visit as visit_module
 from torchduet.bench.workers.launcher import Launcher, OutOfTimeError
@@ -50,7 +51,7 @@ def starting(monkeypatch: pytest.MonkeyPatch) -> Clock:
             clock.now += STARTS
             return 123
 
-    for module in (first_calls, family_module, visit_module):
+    for module in (first_calls, family_module, visit_module, affordable):
         monkeypatch.setattr(module, "awake", clock)
     monkeypatch.setattr(first_calls, "device_of", Accelerator)
     return clock

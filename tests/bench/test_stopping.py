@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from torchduet.bench.plan.family_time import TimeLeft, leave_out_too_slow
 from torchduet.bench.record.statistics import wanted
 from torchduet.bench.timing.pacing import (
     AIM_PLACEMENTS,
@@ -19,7 +20,6 @@ from torchduet.bench.timing.pacing import (
     Plan,
     core_warm_up_seconds,
     groups,
-    leave_out_too_slow,
     plan_of,
     rounds_per_placement,
     set_repeats,
@@ -102,9 +102,9 @@ def run(seconds: float, calls: int = 1, device: str = "cpu") -> TimedCase:
 def test_nothing_is_begun_that_would_outlast_the_run() -> None:
     one, other = run(0.1), run(0.2)
     assert leave_out_too_slow([one, other], seconds=2.0) == [one, other]
-    assert leave_out_too_slow([one, other], seconds=2.0, max_seconds=1.0) == [one]
+    assert leave_out_too_slow([one, other], seconds=2.0, left=TimeLeft(1.0)) == [one]
     assert other.skip is not None
-    assert leave_out_too_slow([one], seconds=2.0, max_seconds=0.5) == []
+    assert leave_out_too_slow([one], seconds=2.0, left=TimeLeft(0.5)) == []
 
 
 def test_what_cannot_be_timed_in_the_budget_is_left_out_with_its_time() -> None:
@@ -272,7 +272,7 @@ def test_a_short_call_is_never_called_too_long() -> None:
 def test_what_took_the_time_is_named_where_too_little_is_left() -> None:
     short = run(2.5e-6, calls=80)
     stages = {"importing": 2.0, "compiling": 12.04, "checking": 3.0, "warming": 0.01}
-    assert leave_out_too_slow([short], seconds=2.0, max_seconds=0.0, stages=stages) == []
+    assert leave_out_too_slow([short], seconds=2.0, left=TimeLeft(0.0), stages=stages) == []
     assert short.skip == (
         "0.0 s of the run's budget are left for its timing after compiling took 12.0 s and its inputs and the check in "
         "float64 took 3.0 s; raise --budget or select fewer cases with -k"

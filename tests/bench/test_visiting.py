@@ -263,3 +263,14 @@ def test_later_visits_leave_out_the_cases_that_the_first_has_not_timed() -> None
     chosen = visiting.next(1e9)
     assert chosen is not None
     assert chosen.family.cases == chosen.family.reported == (eager, compiled)
+
+
+def test_a_later_visit_with_long_calls_is_expected_to_make_two_of_each_beside_its_timing() -> None:
+    pair = family("a", "eager", "compile")
+    costs = []
+    for seconds in (0.1, 3.0):
+        visiting = Visiting()
+        paces = {case: Pace(seconds, seconds, 1, 0, idle_waiting=False) for case in pair.cases}
+        visiting.add_first(pair, paces, 60.0, 5.0, list(first_records(pair).values()))
+        costs.append(visiting.families[pair.name].visited.beside)
+    assert costs[1] - costs[0] == pytest.approx(2 * 2 * 3.0)  # of short ones the guess for any visit is enough

@@ -8,7 +8,7 @@ import pytest
 
 from tests.reports.rendered import a_part
 from torchduet.bench.record.schema import KEY
-from torchduet.reports.findings.unmeasured import ended_early, unmeasured, warnings
+from torchduet.reports.findings.unmeasured import ended_early, over_budget, unmeasured, warnings
 from torchduet.reports.html.run_page import render
 from torchduet.reports.read.run_file import from_json
 
@@ -63,6 +63,22 @@ def test_a_whole_run_was_not_stopped(document: Any) -> None:
     assert ended_early(from_json(document)) == ""
     document[KEY]["unreached"] = []
     assert "ended early" not in render(from_json(document))
+
+
+def test_a_run_that_took_much_longer_than_its_budget_says_what_took_the_time(document: Any) -> None:
+    about = document[KEY]
+    about["options"]["budget_seconds"] = 20.0
+    about["seconds"] = {"total": 50.0, "startup": 7.0, "compiling": 13.0, "timed": 1.0, "checking": 8.0, "warming": 1.0}
+    sentence = "he budget of 20 s was overrun by 23 s: compiling took 13 s, checking results 8 s"
+    assert over_budget(from_json(document)) == f"t{sentence}"
+    page = render(from_json(document))
+    assert page.count(f"T{sentence}.</p>") == 1
+    assert page.index(sentence) > page.index('id="environment"')
+    about["options"]["budget_seconds"] = 40.0
+    assert "was overrun" not in render(from_json(document))
+    about["options"]["budget_seconds"] = 20.0
+    about["resumed"] = [{"at": 5.0, "started": "2026-01-01T00:00:00", "machine": {}, "warnings": [], "families": 1}]
+    assert over_budget(from_json(document)) is None  # it has started twice
 
 
 def test_benchmarks_of_others_are_a_warning(document: Any) -> None:

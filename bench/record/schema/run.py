@@ -61,7 +61,7 @@ class SecondsRecord(TypedDict):
     startup: float  # until the first worker was ready
     compiling: float  # first calls of compiled cases
     timed: float  # inside timed blocks
-    checking: float  # float64 references and comparisons
+    checking: float  # float64 references and comparisons, and the checks after the timing
     warming: float  # warm-up, calibration and untimed calls
     importing: NotRequired[float]  # a user's file, in workers: beyond the budget
     starting: NotRequired[float]  # accelerators, in workers: their driver and libraries
