@@ -34,10 +34,12 @@ class MergedRun:
 
     Attributes:
         title: ``Measured on 3 machines of one kind``.
+        of: the same for the line under the page's title: ``merged from 8 shards``.
         sentences: what follows for its times, the parts whose times differ, and what is missing.
     """
 
     title: str
+    of: str
     sentences: tuple[str, ...]
     parts: tuple[PartRow, ...]
 
@@ -54,7 +56,9 @@ def merged(run: Run) -> MergedRun | None:
         *_unlike(run.records, parts),
         *_missing(run),
     ]
-    return MergedRun(title(parts), tuple(sentences), tuple(map(_row, parts)))
+    return MergedRun(
+        title(parts), _of(parts, run.about.get("missing_shards", [])), tuple(sentences), tuple(map(_row, parts))
+    )
 
 
 def title(parts: Sequence[PartRecord]) -> str:
@@ -65,6 +69,15 @@ def title(parts: Sequence[PartRecord]) -> str:
     if len(nodes) == 1:
         return f"Measured in {len(parts)} runs on one machine"
     return f"Measured on {len(nodes)} machines of one kind"
+
+
+def _of(parts: Sequence[PartRecord], missing: Sequence[str]) -> str:
+    """``merged from 8 shards``, ``merged from 7 of 8 shards``, ``merged from 3 runs``."""
+    shards = {part.get("shard", "") for part in parts}
+    totals = {shard.partition("/")[2] for shard in shards}
+    if "" in shards or len(totals) > 1 or len(shards) < len(parts):
+        return f"merged from {len(parts)} runs"
+    return f"merged from {f'{len(shards)} of {totals.pop()}' if missing else len(shards)} shards"
 
 
 def brief(run: Run) -> str:

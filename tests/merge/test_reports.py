@@ -142,6 +142,18 @@ def test_the_page_of_a_merged_run_says_what_it_was_merged_of() -> None:
     assert "Measured on 3 machines of one kind (3 runs, 21 min together)" in markdown(run)
 
 
+def test_the_line_under_the_title_says_of_how_many_shards_a_run_was_merged() -> None:
+    def line(*documents: Any, **options: Any) -> str:
+        page = render(from_json(json.loads(json.dumps(merged(named(*documents), **options)))))
+        (found,) = re.findall(r'<p class="machine">(.*)</p>', page.partition("<main>")[0])
+        return str(found)
+
+    assert line(*shards(3)).endswith(' · <a href="#merged">merged from 3 shards</a>')
+    assert ">merged from 2 of 3 shards<" in line(*shards(3)[:2], missing_ok=True)
+    assert ">merged from 2 runs<" in line(part(1), part(3))
+    assert "merged" not in line(part(1))
+
+
 def test_a_run_that_was_not_merged_has_no_such_section() -> None:
     alone = from_json(json.loads(json.dumps(merged(named(part(1))))))
     for run in (from_json(part(1)), alone):
