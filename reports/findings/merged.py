@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -12,6 +13,7 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.text import units
 
 UNLIKE = 0.1  # by so much the times of two parts may differ in the median before that is said
+IN_PART = re.compile(r"(.*) \((in (?:shard \S+|the run) on [^()]*)\)", re.DOTALL)  # how a reason names its part
 MIN_COMMON = 3  # cases that a part shares with others
 
 
@@ -87,6 +89,19 @@ def brief(run: Run) -> str:
         return ""
     took = units.duration(run.about["seconds"]["total"])
     return f"{title(parts)} ({len(parts)} runs, {took} together)"
+
+
+def in_parts(reason: str, case: str) -> str:
+    """Why a case failed, without its name; what several parts gave in the same words is said once."""
+    labels: dict[str, list[str]] = {}
+    for piece in re.split(r"(?<=\)); ", reason):
+        named = IN_PART.fullmatch(piece)
+        words, label = named.group(1, 2) if named else (piece, "")
+        labels.setdefault(words.removeprefix(f"{case}: "), []).append(label)
+    return "; ".join(
+        f"{words} (in {len(of)} parts)" if len(of) > 1 else f"{words} ({of[0]})" if of[0] else words
+        for words, of in labels.items()
+    )
 
 
 def _row(part: PartRecord) -> PartRow:
