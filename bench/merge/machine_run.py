@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from torchduet.bench.merge.cases import unjudged, with_verdicts_as_withheld
+from torchduet.bench.merge.causes import in_all_parts
 from torchduet.bench.merge.conflicts import missing_in_words, plan_of
 from torchduet.bench.merge.outcomes import FAILED_ELSEWHERE, Outcomes, outcomes_of
 from torchduet.bench.merge.run_parts import (
@@ -198,7 +199,7 @@ def _listed(labels: Sequence[str]) -> str:
 
 
 def _noise(parts: Sequence[PartRecord]) -> NoiseRecord | None:
-    """The grade that parts with a fifth of the cases reach, as in a run its families; the causes of the noisiest."""
+    """The grade that parts with a fifth of the cases reach, as in a run its families; each cause at its worst."""
     known = [(part, part["noise"]) for part in parts if "noise" in part]
     if len(known) < 2:
         return known[0][1] if known else None
@@ -211,12 +212,7 @@ def _noise(parts: Sequence[PartRecord]) -> NoiseRecord | None:
             break
     worst = sorted(known, key=lambda item: -GRADES.index(item[1]["grade"]))
     noisy = [item for item in worst if item[1]["grade"] != QUIET]
-    record = NoiseRecord(
-        grade=grade,
-        causes=[f"{cause} ({label_of(part)})" for part, noise in noisy[:MAX_NAMED] for cause in noise["causes"]],
-    )
-    if len(noisy) > MAX_NAMED:
-        record["causes"].append(f"{len(noisy) - MAX_NAMED} more parts were not quiet")
+    record = NoiseRecord(grade=grade, causes=in_all_parts(noisy, len(known)))
     for key in ("remedy", "figures"):
         if key in worst[0][1] and (key != "remedy" or grade != QUIET):
             record[key] = worst[0][1][key]

@@ -24,6 +24,7 @@ from torchduet.bench.noise.remedies import (
     one_thread_fewer,
 )
 from torchduet.bench.record.schema import DISTURBED, GRADES, NOISY, QUIET, Grade
+from torchduet.bench.record.units import TOO_WIDE
 from torchduet.bench.record.words.counting import plural
 
 KINDS = (
@@ -79,11 +80,19 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %".replace(".0 %", " %")
 
 
-def percent_or_factor(change: float) -> str:
-    """``0.35`` → ``35 %``; ``1.9`` → ``a factor of 2.9``."""
-    if change < 1:
-        return percent(change)
-    return f"a factor of {1 + change:.2g}" if change < 9 else f"a factor of {1 + change:,.0f}"
+def changed(words: str, change: float, what: str, where: str = "") -> str:
+    """``times drifted by 35 % from placement to placement``, or what so large a change means.
+
+    Args:
+        words: what follows in a sentence is the change: as a share, or from twice as long on as a factor.
+        change: how much longer the longest took than the shortest (0.35: 35 %).
+        what: one of those that were timed: of over ``TOO_WIDE`` times as long only that is said.
+        where: ends the sentence on a smaller change.
+    """
+    if change >= TOO_WIDE:
+        return f"{what} took more than {TOO_WIDE} times as long as another, as the machine stood still meanwhile"
+    share = percent(change) if change < 1 else f"a factor of {1 + change:.{2 if change < 9 else 3}g}"
+    return " ".join(filter(None, (words, share, where)))
 
 
 def grade_of(value: float, thresholds: tuple[float, float]) -> Grade:
@@ -184,9 +193,9 @@ def _speed(figures: Figures) -> Cause | None:
         return None
     changes = []
     if figures.pilots is not None and figures.pilots >= SPEED[0]:
-        changes.append(f"the pilots before and after differ by {percent_or_factor(figures.pilots)}")
+        changes.append(changed("the pilots before and after differ by", figures.pilots, "a pilot"))
     if figures.drift is not None and figures.drift >= SPEED[0]:
-        changes.append(f"times drifted by {percent_or_factor(figures.drift)} from placement to placement")
+        changes.append(changed("times drifted by", figures.drift, "a placement", "from placement to placement"))
     words, remedy = " and ".join(changes), QUIETER_MACHINE
     clocks, others = _clocks(figures), figures.telemetry.others
     if figures.under_load:
@@ -254,7 +263,7 @@ def _gpu_speed(figures: Figures) -> Cause | None:
     change = figures.gpu_pilots
     if change is None or change < SPEED[0]:
         return None
-    words, remedy = f"the GPU's pilots before and after differ by {percent_or_factor(change)}", STEADY_GPU_CLOCKS
+    words, remedy = changed("the GPU's pilots before and after differ by", change, "a GPU's pilot"), STEADY_GPU_CLOCKS
     if _gpu_others(figures) is not None:
         words, remedy = f"{words}, while other processes used it", IDLE_GPU
     elif (lowered := _gpu(figures)) is not None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from torchduet.bench.noise.causes import SPEED, Cause, causes, grade_of, percent_or_factor, worst_first
+from torchduet.bench.noise.causes import SPEED, Cause, causes, changed, grade_of, worst_first
 from torchduet.bench.noise.drift import pilots_change
 from torchduet.bench.noise.figures import Figures
 from torchduet.bench.noise.over_visits import OverVisits, over_visits
@@ -130,7 +130,7 @@ def run_record(
     ordered = worst_first(worst.values())
     words = [cause.words + _where(families, cause.kind) for cause in ordered]
     if change is not None and change >= SPEED[0]:
-        words.append(f"the pilots' times changed by {percent_or_factor(change)} over the run")
+        words.append(changed("the pilots' times changed by", change, "a pilot", "over the run"))
     record = NoiseRecord(grade=grade, causes=words)
     figures = {**(means or {}), **({} if change is None else {"pilots": change})}
     if figures:

@@ -7,6 +7,7 @@ import math
 MAX_ROWS = 40  # of a table in the terminal
 WIDE = 1e4  # an interval whose upper end is so many times its lower one decides nothing: its exact ends are not shown
 TOO_WIDE = 100  # a factor that is not shown more exactly
+FAR = 1000  # the end of a wide interval that lies further from 1 is not shown more exactly
 MARK = {"faster": "+", "slower": "-", "same": "=", "unclear": "?"}
 
 
@@ -104,6 +105,9 @@ def ratio_interval(low: float | None, high: float | None) -> str:
         return ""
     if (within := _within(low, high)) is not None:
         return f"<{digits(within[0], 1)} to >{digits(within[1], 1)}"
+    if low > 0 and high / low > TOO_WIDE and not 1 / FAR <= low <= high <= FAR:
+        ends = f"<{1 / FAR:g}" if low < 1 / FAR else digits(low, 2), f">{FAR:,}" if high > FAR else digits(high, 2)
+        return " to ".join(ends)
     if low < 0.1:
         return f"{digits(low, 2)} to {digits(high, 2)}"
     if high >= 10:

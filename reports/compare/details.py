@@ -6,6 +6,7 @@ So ten thousand cases with their placements fit into a page that a browser opens
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -29,6 +30,8 @@ from torchduet.reports.text.escaping import visible
 from torchduet.reports.text.settings import FILTERS, filter_values
 
 STEPS = 10_000  # the unit of samples: the base's time per call over this
+LOPSIDED = 2.0  # an interval that reaches so many times as far to one side of its ratio is explained …
+WORTH_SAYING = 0.01  # … if that is so far, in logarithms
 MAX_BLOCKS = 200_000  # in all cases together; with more, the page has medians of placements but no single blocks
 
 
@@ -121,8 +124,28 @@ def _line(line: Line, numbers: Mapping[str, int], texts: _Texts) -> list[Any]:
 
 
 def last_cell(change: Change) -> str:
-    """Why the verdict is unclear, the noise of both runs, and the marks of the case."""
-    return "; ".join(filter(None, (change.time.why if change.time else "", noise_and_marks(change))))
+    """Why the verdict is unclear or the interval lopsided, the noise of both runs, and the marks of the case."""
+    why = change.time.why if change.time else ""
+    return "; ".join(filter(None, (why or lopsided(change), noise_and_marks(change))))
+
+
+def lopsided(change: Change) -> str:
+    """Why an interval reaches much further to one side of its ratio; empty where it does not.
+
+    That of visits is as far to either side (in logarithms) until it is extended by how the machine may have changed.
+    """
+    time = change.time
+    if time is None or not time.low or not time.high or not (_visited(change.base) and _visited(change.new)):
+        return ""
+    below, above = math.log(time.ratio / time.low), math.log(time.high / time.ratio)
+    if max(below, above) < max(LOPSIDED * min(below, above), WORTH_SAYING):
+        return ""
+    side = "down" if below > above else "up"
+    return f"the interval reaches further {side}: by the pilots, the machine itself may have changed that way"
+
+
+def _visited(record: Record | None) -> bool:
+    return record is not None and "visits" in record["timing"]
 
 
 def width(finding: Finding | None) -> float | None:

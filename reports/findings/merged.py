@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -12,6 +13,7 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.text import units
 
 UNLIKE = 0.1  # by so much the times of two parts may differ in the median before that is said
+IN_PART = re.compile(r"(.*) \((in (?:shard \S+|the run) on [^()]*)\)", re.DOTALL)  # how a reason names its part
 MIN_COMMON = 3  # cases that a part shares with others
 
 
@@ -34,10 +36,12 @@ class MergedRun:
 
     Attributes:
         title: ``Measured on 3 machines of one kind``.
+        of: the same for the line under the page's title: ``merged from 8 shards``.
         sentences: what follows for its times, the parts whose times differ, and what is missing.
     """
 
     title: str
+    of: str
     sentences: tuple[str, ...]
     parts: tuple[PartRow, ...]
 
@@ -54,7 +58,9 @@ def merged(run: Run) -> MergedRun | None:
         *_unlike(run.records, parts),
         *_missing(run),
     ]
-    return MergedRun(title(parts), tuple(sentences), tuple(map(_row, parts)))
+    return MergedRun(
+        title(parts), _of(parts, run.about.get("missing_shards", [])), tuple(sentences), tuple(map(_row, parts))
+    )
 
 
 def title(parts: Sequence[PartRecord]) -> str:
@@ -67,6 +73,15 @@ def title(parts: Sequence[PartRecord]) -> str:
     return f"Measured on {len(nodes)} machines of one kind"
 
 
+def _of(parts: Sequence[PartRecord], missing: Sequence[str]) -> str:
+    """``merged from 8 shards``, ``merged from 7 of 8 shards``, ``merged from 3 runs``."""
+    shards = {part.get("shard", "") for part in parts}
+    totals = {shard.partition("/")[2] for shard in shards}
+    if "" in shards or len(totals) > 1 or len(shards) < len(parts):
+        return f"merged from {len(parts)} runs"
+    return f"merged from {f'{len(shards)} of {totals.pop()}' if missing else len(shards)} shards"
+
+
 def brief(run: Run) -> str:
     """The same in a few words, with the time that it took; empty for a run that is none of several."""
     parts = run.about.get("parts", [])
@@ -74,6 +89,19 @@ def brief(run: Run) -> str:
         return ""
     took = units.duration(run.about["seconds"]["total"])
     return f"{title(parts)} ({len(parts)} runs, {took} together)"
+
+
+def in_parts(reason: str, case: str) -> str:
+    """Why a case failed, without its name; what several parts gave in the same words is said once."""
+    labels: dict[str, list[str]] = {}
+    for piece in re.split(r"(?<=\)); ", reason):
+        named = IN_PART.fullmatch(piece)
+        words, label = named.group(1, 2) if named else (piece, "")
+        labels.setdefault(words.removeprefix(f"{case}: "), []).append(label)
+    return "; ".join(
+        f"{words} (in {len(of)} parts)" if len(of) > 1 else f"{words} ({of[0]})" if of[0] else words
+        for words, of in labels.items()
+    )
 
 
 def _row(part: PartRecord) -> PartRow:

@@ -11,6 +11,7 @@ from torchduet.bench.record.schema import NotMeasured
 from torchduet.bench.record.words.counting import plural
 from torchduet.bench.record.words.overrun import overrun
 from torchduet.bench.record.words.reasons import grouped
+from torchduet.reports.findings.merged import in_parts
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.removed_work import removed_work
 
@@ -125,5 +126,5 @@ def _than(options: Any) -> str:
 def _by_reason(cases: Iterable[NotMeasured]) -> tuple[Reason, ...]:
     entries = list(cases)
     ids = [entry["case"]["id"] for entry in entries]
-    reasons = [entry["reason"].removeprefix(f"{case}: ") for entry, case in zip(entries, ids, strict=True)]
+    reasons = [in_parts(entry["reason"], case) for entry, case in zip(entries, ids, strict=True)]
     return tuple(Reason(words, tuple(ids[index] for index in members)) for words, members in grouped(reasons).items())

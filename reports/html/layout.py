@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from torchduet.bench.record.knobs import IMPLEMENTATION, code
-from torchduet.bench.record.words.counting import plural
+from torchduet.bench.record.knobs import IMPLEMENTATION
 from torchduet.reports.findings import duet, gpu
 from torchduet.reports.findings.advice import Answer
 from torchduet.reports.findings.compiling import compiling
@@ -28,12 +27,14 @@ from torchduet.reports.html.figures import loader_panels, scalings
 from torchduet.reports.html.first_screen import first_screen
 from torchduet.reports.html.processes import processes
 from torchduet.reports.html.rows_chart import rows_chart
+from torchduet.reports.profile.section import Profile
 from torchduet.reports.profile.section import section as profiles
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import Frames
 from torchduet.reports.text.settings import SETTABLE
 
 FILTERS = ("suite", *SETTABLE, "verdict")
+MAX_PROFILES = 2  # on the first screen: an eager and a compiled case
 
 
 @dataclass(frozen=True)
@@ -141,11 +142,18 @@ def in_order(data_of: Sequence[tuple[Section, Any]], found: Headline) -> list[tu
     return [*rest[:at], *profiles, *rest[at:]]
 
 
-def profiled(data_of: Sequence[tuple[Section, Any]]) -> str:
-    """Which case was profiled and what takes most of its time, of several the first; empty where none was."""
+@dataclass(frozen=True)
+class Profiled:
+    """What the first screen says of profiles: those of the first cases, and of how many more."""
+
+    shown: Sequence[Profile]
+    more: int
+
+
+def profiled(data_of: Sequence[tuple[Section, Any]]) -> Profiled | None:
+    """The profiles of the first screen; None where no case has one."""
     data = next((data for section, data in data_of if section.id == "profiles"), None)
     if not data or not data["profiles"]:
-        return ""
-    first, *others = data["profiles"]
-    more = f"; {plural(len(others), 'more profile')} below" if others else ""
-    return f"Profiled: {code(first.case)}, {first.headline}{more}."
+        return None
+    profiles = data["profiles"]
+    return Profiled(profiles[:MAX_PROFILES], max(0, len(profiles) - MAX_PROFILES))

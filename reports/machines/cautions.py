@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from torchduet.bench.record.machines.facts import OTHER, SELECTION, SETTING, SOFTWARE
-from torchduet.bench.record.schema import DISTURBED
+from torchduet.bench.record.schema import DISTURBED, GRADES, NOISY, QUIET, Grade
 from torchduet.reports.compare.settings import Difference, differences
 from torchduet.reports.machines.columns import Column
 from torchduet.reports.machines.leaders import UNKNOWN
@@ -28,7 +28,13 @@ def cautions(found: Sequence[Column], base: int = 0) -> list[str]:
     """
     if len(found) < 2:
         return []
-    return [NOT_IN_ALTERNATION, *_differing(found, base), *filter(None, [disturbed(found)]), *_ended_early(found)]
+    return [
+        NOT_IN_ALTERNATION,
+        *_differing(found, base),
+        *filter(None, [disturbed(found)]),
+        *_noisy(found),
+        *_ended_early(found),
+    ]
 
 
 def between(found: Sequence[Column], base: int) -> list[tuple[Column, list[Difference]]]:
@@ -73,14 +79,29 @@ def _named(names: dict[str, None]) -> str:
 
 def disturbed(found: Sequence[Column]) -> str:
     """Which machines were disturbed while measuring, in a sentence; empty if none was."""
-    names = [
-        column.name
-        for column in found
-        if any(run.about.get("noise", {}).get("grade") == DISTURBED for run in column.runs)
-    ]
+    names = _graded(found, DISTURBED)
     if not names:
         return ""
     return f"{named(names)} {'was' if len(names) == 1 else 'were'} disturbed while measuring{TOO_LONG}"
+
+
+def _noisy(found: Sequence[Column]) -> Iterator[str]:
+    """Which machines were noisy, but not disturbed: their knobs are as sure as ever, and their times are not."""
+    names = _graded(found, NOISY)
+    if names:
+        yield (
+            f"{named(names)} {'was' if len(names) == 1 else 'were'} noisy while measuring: another run may give other "
+            "times. Speed-ups of knobs are not affected."
+        )
+
+
+def _graded(found: Sequence[Column], grade: Grade) -> list[str]:
+    """The machines whose noisiest run has this grade."""
+    grades = [
+        (column.name, max((run.about.get("noise", {}).get("grade", QUIET) for run in column.runs), key=GRADES.index))
+        for column in found
+    ]
+    return [name for name, worst in grades if worst == grade]
 
 
 def named(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import geometric_mean
 
 from torchduet.reports.compare.thresholds import DEFAULT
@@ -47,15 +48,23 @@ class HeatRow:
     cases: int
     cells: tuple[HeatCell | None, ...]
 
+    @cached_property
+    def _leaders(self) -> tuple[int, ...]:
+        """The machines of which each may be nearest. Those without one of the cases are left out."""
+        return leaders(
+            [cell.distance if cell and cell.cases == self.cases else None for cell in self.cells],
+            DEFAULT,
+        )
+
     @property
     def nearest(self) -> int | None:
-        """The machine that is surely nearest to the fastest of each case; None where another may be as near.
+        """The machine that is surely nearest to the fastest of each case; None where another may be as near."""
+        return self._leaders[0] if len(self._leaders) == 1 else None
 
-        Machines without one of the cases are left out.
-        """
-        whole = [cell.distance if cell and cell.cases == self.cases else None for cell in self.cells]
-        first = leaders(whole, DEFAULT)
-        return first[0] if len(first) == 1 else None
+    @property
+    def close(self) -> tuple[int, ...]:
+        """The machines that are too close to call; empty where one is surely nearest, or nothing is compared."""
+        return self._leaders if len(self._leaders) > 1 else ()
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def distances(of: Comparison) -> Table | None:
         (
             row.name,
             *(
-                f"{'★ ' * (row.nearest == at)}{units.ratio(cell.ratio)}" if cell else ""
+                f"{'★ ' * (row.nearest == at)}{'≈ ' * (at in row.close)}{units.ratio(cell.ratio)}" if cell else ""
                 for at, cell in enumerate(row.cells)
             ),
         )

@@ -28,7 +28,7 @@ from torchduet.reports.tables.frames import anchor
 from torchduet.reports.text import units
 
 MAX_OPERATORS = MAX_KERNELS = 12
-WORTH_NAMING = 0.01  # of a peak of memory
+WORTH_NAMING = 0.01  # of a peak of memory, of a call
 TONES = tuple(dict.fromkeys((*CATEGORIES, *KINDS, *IDLE)))  # a part's place selects its colour
 RECORDED = ("cuda", "xpu")  # kinds of devices whose activity PyTorch's profiler records
 
@@ -46,7 +46,7 @@ class Profile:
         comparisons: (heading, sentences) for each profile that it is compared with.
         parts: (category, seconds per call, share of the call, tone) of the host, the longest first.
         device_parts: the same by kinds of kernels, then of idle time, of the GPU; empty where the trace has none.
-        headline: what takes the most time, and its share.
+        headline: what takes the most time, and its share; ``second``: the same of what follows, if it is worth naming.
         operators: those with the longest own times; ``more_operators`` others are left out.
         eager_seconds, eager_parts, eager_device_parts: of a compiled case: the same of the eager one; else empty.
         kernels: (short name, whole name, seconds per call, runs per call, kind), the longest first.
@@ -63,6 +63,7 @@ class Profile:
     parts: tuple[Part, ...]
     device_parts: tuple[Part, ...]
     headline: str
+    second: str
     operators: tuple[Operator, ...]
     more_operators: int
     kernels: tuple[tuple[str, str, float, float, str], ...]
@@ -155,7 +156,8 @@ def _profile(
         comparisons=comparisons,
         parts=_parts(summary.categories, summary.seconds),
         device_parts=_device_parts(device) if device else (),
-        headline=headline(device) if device else _headline(summary),
+        headline=headline(device) if device else _share(summary, 0) or "no time",
+        second="" if device else _share(summary, 1),
         operators=summary.operators[:MAX_OPERATORS],
         more_operators=max(0, len(summary.operators) - MAX_OPERATORS),
         kernels=tuple(
@@ -182,9 +184,12 @@ def _device_parts(device: Device) -> tuple[Part, ...]:
     return (*(part for part in parts if part[0] not in IDLE), *(part for part in parts if part[0] in IDLE))
 
 
-def _headline(summary: Summary) -> str:
+def _share(summary: Summary, place: int) -> str:
+    """The category at this place, the longest first, with its share; empty where it takes next to no time."""
     parts = _parts(summary.categories, summary.seconds)
-    return f"{units.percent(parts[0][2])} {parts[0][0]}" if parts else "no time"
+    if len(parts) <= place or (place and parts[place][2] < WORTH_NAMING):
+        return ""
+    return f"{units.percent(parts[place][2])} {parts[place][0]}"
 
 
 def _sentences(record: Record, summary: Summary) -> Iterator[str]:

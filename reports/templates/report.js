@@ -5,7 +5,7 @@
 (() => {
   let opened = [];
   window.addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details.evidence:not([open]), #gaps details:not([open])")];
+    opened = [...document.querySelectorAll("details.evidence:not([open]), details.claims:not([open]), #gaps details:not([open])")];
     for (const details of opened) details.open = true;
   });
   window.addEventListener("afterprint", () => {

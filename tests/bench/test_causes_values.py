@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.bench.test_noise import QUIET, seen
-from torchduet.bench.noise.causes import Cause, causes, percent_or_factor
+from torchduet.bench.noise.causes import Cause, causes, changed
 from torchduet.bench.noise.figures import Figures
 from torchduet.bench.noise.remedies import QUIETER_MACHINE
 
@@ -166,6 +166,14 @@ def test_blocks_that_were_suspended_disturb_only_if_they_counted() -> None:
 
 
 def test_a_change_beyond_double_is_told_as_a_factor() -> None:
-    assert [percent_or_factor(change) for change in (0.35, 0.999, 1.0, 8.9, 9.0, 140.0)] == [
-        *("35 %", "100 %", "a factor of 2", "a factor of 9.9", "a factor of 10", "a factor of 141")
+    shares = [changed("by", change, "a visit") for change in (0.35, 0.999, 1.0, 8.9, 9.0, 98.0)]
+    assert shares == [
+        *("by 35 %", "by 100 %", "by a factor of 2", "by a factor of 9.9", "by a factor of 10", "by a factor of 99")
     ]
+
+
+def test_a_change_of_over_100_times_is_no_figure_but_what_it_means() -> None:
+    stood = "took more than 100 times as long as another, as the machine stood still meanwhile"
+    assert cause("speed", pilots=0.1, drift=371.0).words.startswith(f"a placement {stood}, ")
+    assert cause("speed", pilots=140.0, drift=0.1).words.startswith(f"a pilot {stood}, ")
+    assert cause("gpu speed", gpu_pilots=140.0).words.startswith(f"a GPU's pilot {stood}")

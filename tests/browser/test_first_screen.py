@@ -13,10 +13,11 @@ import pytest
 from tests.browser.first_screen import MAX_WORDS, first_screen, words
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import make_run
+from tests.reports.tracing import steps, write
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.speedups import counted
 from torchduet.reports.html.run_page import render
-from torchduet.reports.read.run_file import from_json
+from torchduet.reports.read.run_file import from_json, load
 from torchduet.reports.text import units
 
 if TYPE_CHECKING:
@@ -76,6 +77,29 @@ def test_verdict_case_and_factor_are_on_the_first_screen(
     assert shown  # a case with its factor and its time
     title = text.removeprefix("Torchduet ")[:120]
     assert re.search(r"\d×", title) or "pay" in title
+    assert words(text) <= MAX_WORDS
+
+
+def test_of_a_profiled_run_the_first_screen_says_what_takes_the_time_too(browser: Browser, tmp_path: Path) -> None:
+    """The verdict and the factor of the knob, the profiled case, and the category with its share."""
+    document = only(make_run(), lambda case: case["suite"] == "mlp" and case["precision"] == "fp32")
+    records = [one["extra_info"][KEY] for one in document["benchmarks"]]
+    write(tmp_path / "a.pt.trace.json.gz", *steps(5))
+    trace = {"trace": "a.pt.trace.json.gz", "calls": 5, "seconds": 1.2e-4, "plain_seconds": 1e-4, "stacks": False}
+    for record in records[:3]:
+        record["profile"] = trace
+    (tmp_path / "run.json").write_text(json.dumps(document), "utf-8")
+    (tmp_path / "report.html").write_text(render(load(tmp_path / "run.json")), "utf-8")
+    text = first_screen(browser, (tmp_path / "report.html").as_uri())
+    compared = [one for record in records for one in counted(record)]
+    verdict = max(
+        ("faster", "slower", "same", "unclear"), key=lambda name: sum(one["verdict"] == name for one in compared)
+    )
+    assert f"{sum(one['verdict'] == verdict for one in compared)} {verdict}" in text
+    assert any(units.ratio(one["ratio"]) in text for one in compared)
+    for record in records[:2]:
+        assert f"{record['case']['id']} 40 % matrix products and convolutions , 30 % optimizer" in text
+    assert "and 1 more profile" in text
     assert words(text) <= MAX_WORDS
 
 

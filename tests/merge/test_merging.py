@@ -343,6 +343,24 @@ def test_noise_is_that_of_a_fifth_of_the_cases_and_names_the_part() -> None:
     assert [of["noise"]["grade"] for of in about(few)["parts"]] == ["quiet", "disturbed", "quiet"]
 
 
+def test_a_cause_of_several_parts_is_named_once_at_its_worst() -> None:
+    documents = [copy(part(seed)) for seed in range(1, 6)]
+    switches = "4 % of the blocks had a context switch"
+    for at, document in enumerate(documents[:4]):
+        steal = f"steal {(30, 5, 41, 7)[at]} %: the host (at worst; in {at + 1} of 17 families)"
+        clocks = f"the CPU's clocks ran between {(3, 1, 2, 2.5)[at]:.2f} and 3.50 GHz"
+        pilots = ("differ by 90 %", "differ by a factor of 2.4", "differ by 15 %", "differ by 20 %")[at]
+        document[KEY]["noise"] = {"grade": "noisy", "causes": [steal, clocks, f"the pilots {pilots}"]}
+    documents[4][KEY]["noise"] = {"grade": "noisy", "causes": [switches]}
+    assert about(merged(named(*documents)))["noise"]["causes"] == [
+        "steal 41 %: the host (at worst; in 3 of 17 families; in 4 of 5 parts, most in the run on node-3)",
+        "the CPU's clocks ran between 1.00 and 3.50 GHz (in 4 of 5 parts, most in the run on node-2)",
+        "the pilots differ by a factor of 2.4 (in 4 of 5 parts, most in the run on node-2)",
+        f"{switches} (the run on node-5)",
+    ]
+    assert "(in all 2 parts" in about(merged(named(*documents[:2])))["noise"]["causes"][1]
+
+
 def test_warnings_name_the_parts_that_have_them() -> None:
     documents = [copy(part(seed)) for seed in (1, 2)]
     documents[1][KEY]["warnings"].append("hot")

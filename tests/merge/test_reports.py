@@ -23,6 +23,7 @@ from torchduet.bench.record.machines.key import key_of
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.commands.closing import closing
 from torchduet.reports.findings.merged import merged as section_of
+from torchduet.reports.findings.unmeasured import unmeasured
 from torchduet.reports.html.run_page import render
 from torchduet.reports.markdown.run import markdown
 from torchduet.reports.read.pytest_benchmark import load_any
@@ -140,6 +141,36 @@ def test_the_page_of_a_merged_run_says_what_it_was_merged_of() -> None:
     assert "The runs that were merged made <strong>4 visits to each family</strong>, each by a fresh process" in page
     assert "runs of the same code on machines of this kind" in page
     assert "Measured on 3 machines of one kind (3 runs, 21 min together)" in markdown(run)
+
+
+def test_the_line_under_the_title_says_of_how_many_shards_a_run_was_merged() -> None:
+    def line(*documents: Any, **options: Any) -> str:
+        page = render(from_json(json.loads(json.dumps(merged(named(*documents), **options)))))
+        (found,) = re.findall(r'<p class="machine">(.*)</p>', page.partition("<main>")[0])
+        return str(found)
+
+    assert line(*shards(3)).endswith(' · <a href="#merged">merged from 3 shards</a>')
+    assert ">merged from 2 of 3 shards<" in line(*shards(3)[:2], missing_ok=True)
+    assert ">merged from 2 runs<" in line(part(1), part(3))
+    assert "merged" not in line(part(1))
+
+
+def test_a_reason_that_several_parts_give_is_written_once() -> None:
+    def reasons(*documents: Any) -> list[str]:
+        run = from_json(json.loads(json.dumps(merged(named(*documents)))))
+        return [reason.words for group in unmeasured(run) if group.status == "failed" for reason in group.reasons]
+
+    def failing(seed: int, reason: str) -> Any:
+        document = copy(part(seed))
+        entry = document[KEY]["failed"][0]
+        entry["reason"] = f"{entry['case']['id']}: {reason}"
+        return document
+
+    (alike,) = reasons(*(failing(seed, "the worker died (signal 9)") for seed in (1, 2, 3)))
+    assert alike == "the worker died (signal 9) (in 3 parts)"
+    (other,) = reasons(failing(1, "died"), failing(2, "hung"), failing(3, "died"))
+    assert other == "died (in 2 parts); hung (in the run on node-2)"
+    assert reasons(part(1)) == [from_json(part(1)).about["failed"][0]["reason"]]
 
 
 def test_a_run_that_was_not_merged_has_no_such_section() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from torchduet.bench.record.moderation import Prior, Visits, difference, fit
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.visits.intervals import ratios_of, times_of
 from torchduet.reports.compare.brief import markdown
+from torchduet.reports.compare.details import last_cell, lopsided
 from torchduet.reports.compare.page import render
 from torchduet.reports.compare.text import terminal
+from torchduet.reports.compare.verdicts import Finding
 from torchduet.reports.read.run_file import from_json
 from torchduet.reports.shifts.dispersion import VisitSpread, factors_without
 from torchduet.reports.shifts.movement import by_visits, pilots_around
@@ -337,3 +340,19 @@ def test_a_pair_that_can_have_no_verdict_says_so_first(capsys: pytest.CaptureFix
     assert "no verdict is possible on any case of wild.json" in err
     assert "This pair of runs can give no verdict: " in Path("c.md").read_text("utf-8")
     assert "This pair of runs can give no verdict: " in Path("c.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says"),
+    [(0.36, 0.43, "further down: by the pilots"), (0.41, 0.49, "further up"), (0.40, 0.44, ""), (0.4180, 0.4205, "")],
+)
+def test_an_interval_that_reaches_much_further_to_one_side_is_explained(
+    base: Any, low: float, high: float, says: str
+) -> None:
+    """In the details of the case: the allowance for the machine widens one side alone."""
+    change = replace(change_of(held(base, base), SQUARE), time=Finding(0.42, low, high, "slower"))
+    words = lopsided(change)
+    assert says in words if says else not words
+    assert words in last_cell(change)
+    older = {**change.base, "timing": {name: of for name, of in change.base["timing"].items() if name != "visits"}}
+    assert not lopsided(replace(change, base=older))  # a rank-sum interval may be so by itself

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.reports.on_machines import EPYC, XEON, disturbed
+from torchduet.reports.machines import overview
 from torchduet.reports.machines.comparison import comparison
 from torchduet.reports.machines.leaders import UNKNOWN, Figure, figure, leaders, tally
 from torchduet.reports.machines.page import page
@@ -86,6 +87,10 @@ def test_two_disturbed_runs_whose_intervals_overlap_are_too_close_to_call(waits:
     chart = re.search(r'<table class="heat.*?</table>', page(runs), re.DOTALL)
     assert chart
     assert "★" not in chart[0]
+    assert chart[0].count("≈ </span>") == chart[0].count(" too close to call</span>") == 2 * len(of.heat.rows)
+    table = overview.distances(of)
+    assert table
+    assert all(cell.startswith("≈ ") for _, *cells in table[1] for cell in cells)
 
 
 def test_disturbed_runs_beyond_both_intervals_and_the_wait_have_a_lead() -> None:
@@ -94,6 +99,14 @@ def test_disturbed_runs_beyond_both_intervals_and_the_wait_have_a_lead() -> None
     )
     assert far.time.wins == (0, len(far.rows))  # 1.2 × 1.5 on either side, and 5 %, are a factor of 3.4
     assert near.time.wins == (0, 0)
+    assert far.heat
+    assert {(row.nearest, row.close) for row in far.heat.rows} == {(1, ())}
+    assert (
+        "≈"
+        not in page(far.columns[0].runs + far.columns[1].runs)
+        .partition('<table class="heat')[2]
+        .partition("</table>")[0]
+    )
 
 
 def test_energy_is_no_surer_than_the_time() -> None:

@@ -87,6 +87,19 @@ def test_a_machine_that_was_disturbed_is_named() -> None:
     assert "The run on Intel Xeon ended early: stopped by Ctrl-C." in words
 
 
+def test_a_machine_that_was_merely_noisy_is_named_among_the_cautions() -> None:
+    made = on(make_run(), cpu=XEON)
+    made[KEY]["noise"] = {"grade": "noisy", "causes": []}
+    noisy = from_json(json.loads(json.dumps(made)))
+    cautions = comparison([epyc(), noisy]).cautions
+    (caution,) = [caution for caution in cautions if "noisy" in caution]
+    assert caution.startswith("Intel Xeon was noisy while measuring: another run may give other times.")
+    assert caution in plain(page([epyc(), noisy]))
+    made[KEY]["noise"]["grade"] = "disturbed"  # of two runs of a machine the noisier counts
+    assert not any("noisy" in caution for caution in comparison([epyc(), noisy, from_json(made)]).cautions)
+    assert not any("noisy" in caution for caution in comparison([epyc(), xeon()]).cautions)
+
+
 def test_a_disturbance_stands_at_the_top_and_leads_to_what_follows_from_it() -> None:
     runs = [disturbed(f"{name}: a", 1.0, wide=1.1) for name in ("CPU", "<b>")]
     html = page(runs)

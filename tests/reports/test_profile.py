@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -332,12 +333,11 @@ def test_a_profile_without_time_is_refused(tmp_path: Path) -> None:
 def places(path: Path) -> tuple[int, int]:
     """Where the page's profiles and its answers begin."""
     page = render(load(path))
-    assert "Profiled: <code>tensor_ops.add[n=65536] cpu eager fp32</code>, " in page
-    assert "1 more profile below.</p>" in page
+    assert page.index('<div class="spent">') < page.index("<main>")
     return page.index('<section id="profiles"'), page.index('<section id="answers"')
 
 
-def test_profiles_stand_before_answers_that_settle_nothing_and_the_lead_names_one(tmp_path: Path) -> None:
+def test_profiles_stand_before_answers_that_settle_nothing_and_the_lead_names_them(tmp_path: Path) -> None:
     path = profiled(tmp_path, ["a.json.gz", "a.json.gz"])
     write(tmp_path / "a.json.gz", *steps(5))
     profiles, answers = places(path)
@@ -349,6 +349,29 @@ def test_profiles_stand_before_answers_that_settle_nothing_and_the_lead_names_on
     path.write_text(json.dumps(document), "utf-8")
     profiles, answers = places(path)
     assert profiles < answers
+
+
+def test_the_lead_says_what_takes_the_time_of_two_cases_and_how_many_more_were_profiled(tmp_path: Path) -> None:
+    path = profiled(tmp_path, ["a.json.gz"] * 3)
+    write(tmp_path / "a.json.gz", *steps(5))
+    page = render(load(path)).replace("\xa0", " ")
+    lead = page[page.index('<div class="spent">') : page.index("</header>")]
+    assert "and 1 more profile</span>" in lead
+    assert lead.count("<li>") == 2
+    assert "<strong>40 % matrix products and convolutions</strong>, 30 % optimizer</span>" in lead
+    shares = [float(share) for share in re.findall(r"flex-grow: ([\d.]+)", lead)]
+    assert sum(shares) == pytest.approx(2, abs=0.01)  # each bar is a whole call
+    assert shares[:2] == [0.4, 0.3]
+
+
+def test_a_share_that_is_next_to_nothing_is_not_named(tmp_path: Path) -> None:
+    path = profiled(tmp_path, ["a.json.gz"])
+    write(
+        tmp_path / "a.json.gz",
+        *(event for at in range(5) for event in (call(200 * at, 100), span("aten::mm", 200 * at, 99.9))),
+    )
+    page = render(load(path)).replace("\xa0", " ")
+    assert "<strong>100 % matrix products and convolutions</strong></span>" in page
 
 
 def test_of_a_duet_bs_profile_is_held_against_as(tmp_path: Path) -> None:

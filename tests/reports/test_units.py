@@ -57,6 +57,9 @@ def test_a_narrow_interval_gets_a_digit_more() -> None:
 def test_an_interval_that_decides_nothing_is_not_spelled_out() -> None:
     assert units.ratio_interval(1.9e-9, 3.5e8) == "<0.008 to >80"
     assert units.ratio_interval(0.02, 150.0) == "0.020 to 150"
+    assert units.ratio_interval(5.0, 1624.0) == "5.0 to >1,000"
+    assert units.ratio_interval(0.0004, 0.9) == "<0.001 to 0.90"
+    assert units.ratio_interval(1450.0, 1624.0) == "1,450 to 1,620"  # narrow: so large a speed-up is measured
     assert units.seconds_interval(2e-12, 4.5e5) == "<9.49 µs to >94.9 ms"
 
 
