@@ -24,9 +24,9 @@ from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plan.options import NO_CASE, OptionError, Options
 from torchduet.bench.received.cleaned import cleaned_text
 from torchduet.bench.record.duets import gate
-from torchduet.bench.record.duets.sides import of_gate
+from torchduet.bench.record.duets.sides import from_new, of_gate
 from torchduet.bench.record.duets.sides import sides as sides_of
-from torchduet.bench.record.duets.words import controls, factor_table, headline, memory_lines, stages
+from torchduet.bench.record.duets.words import controls, factor_table, heading, headline, memory_lines, stages
 from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.bench.record.words.counting import plural
 from torchduet.bench.run.progress import Progress
@@ -211,8 +211,12 @@ def use(session: Session, chosen: Chosen) -> None:
 
 
 def exit_code(asked: DuetOptions | None, session: Session) -> gate.Gate:
-    """What ``--fail-on`` makes of the records."""
-    return gate.gate(session.records(), asked.fail_on) if asked is not None else gate.Gate(0)
+    """What ``--fail-on`` makes of the records, seen from the new side."""
+    duet = session.measuring
+    if asked is None or not isinstance(duet, DuetMeasuring):
+        return gate.Gate(0)
+    records = session.records()
+    return gate.gate(from_new(duet.sides(), records) if records else records, asked.fail_on)
 
 
 def header(session: Session, asked: DuetOptions | None) -> list[str]:
@@ -233,6 +237,13 @@ def header(session: Session, asked: DuetOptions | None) -> list[str]:
         for role, side in (("base", of.base_side), ("new", of.new_side))
     ]
     return [*described, *(f"torchduet: {cleaned_text(line)}" for line in lines)]
+
+
+def compared(session: Session) -> str:
+    """What a duet compares, as a heading: ``torch 2.13.0 against torch 2.12.0``, ``with and without tcmalloc``."""
+    duet = session.measuring
+    assert isinstance(duet, DuetMeasuring)
+    return heading(duet.sides())
 
 
 def closing(session: Session, asked: DuetOptions | None) -> Sequence[str]:

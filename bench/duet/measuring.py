@@ -32,7 +32,7 @@ from torchduet.suites.cpus import usable_cpus
 BUDGET = {tier: 2 * seconds for tier, seconds in TIER_BUDGET.items()}  # two sides
 MODES = ("eager",)  # by default: every pair of processes would have to compile, or to load compiled code
 LONG_CALLS = 4.0  # times as many long calls as when one process measures
-LETTERS = ("A", "B")
+SIDES = ("named side", "own side")  # the one that --against… names, and this interpreter
 
 
 class DuetMeasuring(Measuring):
@@ -237,7 +237,7 @@ class DuetMeasuring(Measuring):
         """What must be equal for another process to continue this duet: both sides, and what they run."""
         assert self._facts is not None
         return {
-            f"side {letter}": {
+            which: {
                 "python": facts.executable,
                 "python_version": facts.python,
                 "torch": facts.torch,
@@ -246,7 +246,7 @@ class DuetMeasuring(Measuring):
                 "rev": side.commit,
                 "uncommitted files": side.state,
             }
-            for letter, side, facts in zip(LETTERS, self.duet.sides, self._facts, strict=True)
+            for which, side, facts in zip(SIDES, self.duet.sides, self._facts, strict=True)
         }
 
     def sides(self) -> DuetRecord:

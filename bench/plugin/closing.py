@@ -30,7 +30,7 @@ def write(
     """
     answer = against.closing(session, duet)
     if answer:
-        terminalreporter.section("B against A", sep="-")
+        terminalreporter.section(against.compared(session), sep="-")
         for line in answer:
             terminalreporter.write_line(line)
     noise, records = session.noise(), session.records()

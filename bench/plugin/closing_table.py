@@ -6,12 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from torchduet.bench.record.duets.words import wide_words
 from torchduet.bench.record.knobs import COMMUNICATION, IMPLEMENTATION, NAMES
 from torchduet.bench.record.marks import by_id, of_comparison, short_marks
 from torchduet.bench.record.schema import QUIET, NoiseRecord, Record, SpeedupRecord
 from torchduet.bench.record.speedups import counted
 from torchduet.bench.record.statistics import half_width
-from torchduet.bench.record.units import MARK, MAX_ROWS, factor, ratio_interval, seconds
+from torchduet.bench.record.units import MARK, MAX_ROWS, factor, ratio, ratio_interval, seconds
 from torchduet.bench.record.units import half_width as half_width_words
 from torchduet.bench.record.words.counting import plural
 from torchduet.bench.record.words.times import time_of
@@ -77,6 +78,7 @@ def unclear(records: Sequence[Record], run: NoiseRecord | None = None) -> list[s
     stops = Counter(record["timing"]["stop"] for record in records)
     width = half_width(widest["low"], widest["high"])
     width_words = half_width_words(width) if math.isfinite(width) else "too few placements for an interval"
+    width_words = wide_words(widest["low"], widest["high"]) or width_words
     line = f"{len(unclear_rows)} of {len(all_rows)} speed-ups stayed unclear (widest: {case}, {width_words}); "
     remedy = "a longer --budget" if stops["budget"] or run is not None else "a quieter machine, or fewer --threads"
     noisy = {record["case"]["id"] for record in records if record.get("noise", {}).get("grade", QUIET) != QUIET}
@@ -158,14 +160,20 @@ def _cells(record: Record, speedup: SpeedupRecord, measured: Mapping[str, Record
     """Baseline, speed-up, interval, both times and the marks of a comparison."""
     other = measured.get(speedup["against"])
     base = other["timing"]["seconds"] if other is not None else speedup.get("baseline_seconds")
+    low, high = speedup["low"], speedup["high"]
     return (
         speedup["baseline"],
-        factor(speedup["ratio"]),
-        ratio_interval(speedup["low"], speedup["high"]) or "none",
+        _ratio(speedup["ratio"]),
+        wide_words(low, high) or ratio_interval(low, high) or "none",
         seconds(record["timing"]["seconds"]),
         "" if base is None else seconds(base),
         of_comparison(record, other),
     )
+
+
+def _ratio(value: float) -> str:
+    """A speed-up; one of a thousand or a hundredth with fewer digits: ``1.31×``, ``1,620×``."""
+    return factor(value) if 0.01 <= value < 1000 else ratio(value)
 
 
 def _line(name: str, first: int, texts: Sequence[str], wide: Sequence[int]) -> str:

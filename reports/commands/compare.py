@@ -127,7 +127,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _alone(options: argparse.Namespace, run: Run) -> int:
     """Show the two sides of a duet."""
-    from torchduet.bench.record.duets.sides import of_gate
+    from torchduet.bench.record.duets.sides import from_new, of_gate
     from torchduet.reports.commands import duet_alone, fail_on
     from torchduet.reports.text.output import attempt, write_stdout
 
@@ -151,8 +151,9 @@ def _alone(options: argparse.Namespace, run: Run) -> int:
         if options.markdown not in (None, "-"):
             unwritten.append(attempt(text, options.markdown))
     write_stdout(text if to_stdout else duet_alone.terminal(run, verbose=options.verbose) + "\n")
-    code, reasons = fail_on.of_duet(run.records, options.fail_on)
-    return _ended(code, [of_gate(run.about["against"], reason) for reason in reasons], unwritten)
+    duet = run.about["against"]
+    code, reasons = fail_on.of_duet(from_new(duet, run.records), options.fail_on)
+    return _ended(code, [of_gate(duet, reason) for reason in reasons], unwritten)
 
 
 def _ended(code: int, notes: Sequence[str], unwritten: Sequence[OutputError | None]) -> int:

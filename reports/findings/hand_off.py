@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torchduet.bench.record.devices import device_kind, on_host
+from torchduet.bench.record.duets.sides import from_new, sides
 from torchduet.bench.record.schema import CaseRecord, Record, RunRecord, SideRecord
 
 SAMPLED = "5s"  # of calls, for profilers that take samples: the process takes some seconds to start
@@ -62,9 +63,11 @@ def hand_offs(about: RunRecord, record: Record) -> list[HandOff]:
         return []
     if "against" not in about:
         return [_hand_off(about, record, source)]
-    sides = [("A", about["against"]["base"]), ("B", about["against"]["against"])]
-    alike = len({side["python"] for _, side in sides}) == 1
-    return [_hand_off(about, record, source, (letter, side, alike)) for letter, side in sides]
+    of = sides(about["against"])
+    alike = of.base_side["python"] == of.new_side["python"]
+    both = (("base", of.base_side), ("new", of.new_side))
+    (seen,) = from_new(about["against"], [record]) or [record]
+    return [_hand_off(about, seen, source, (role, side, alike)) for role, side in both]
 
 
 def _source(about: RunRecord, case: CaseRecord) -> str | Sequence[str] | None:
@@ -106,7 +109,7 @@ class _Call:
 def _hand_off(
     about: RunRecord, record: Record, source: str | Sequence[str], of: tuple[str, SideRecord, bool] | None = None
 ) -> HandOff:
-    """The commands for a case; ``of``: a side of a duet, its letter, and whether both sides have one interpreter."""
+    """The commands for a case; ``of``: a side of a duet, its role, and whether both sides have one interpreter."""
     machine, case = about["machine"], record["case"]
     files = [file for file in ([source] if isinstance(source, str) else source) if file]
     arguments = _arguments(about, case, files)
@@ -118,12 +121,14 @@ def _hand_off(
     if any(not file.startswith(("/", "~")) for file in files):
         notes.append("Use the folder in which the run was started: the suite’s path is relative to it.")
     if of is not None:
-        letter, side, alike = of
+        role, side, alike = of
         words = side["label"]
-        seconds = record["against"]["seconds"] if letter == "B" and "against" in record else call.seconds
+        seconds = call.seconds
+        if "against" in record:
+            seconds = record["against"]["seconds" if role == "new" else "base_seconds"]
         variables = {**environment, **side["env"]}
         call = replace(
-            call, seconds=seconds, name=f"{name}-{letter}", variables=variables, version=side["python_version"]
+            call, seconds=seconds, name=f"{name}-{role}", variables=variables, version=side["python_version"]
         )
         if not alike:
             call = replace(call, python=side["python"])

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 
 import numpy as np
 from ruptures.detection.kernelcpd import KernelCPD
@@ -22,12 +22,16 @@ from torchduet.reports.shifts.two_sample import shift
 
 MIN_RUNS = 10  # of a series in which change points are searched: fewer do not give the noise
 AFTER = 3  # the least number of runs of a level
-PENALTY = 3.0  # times log n times the long-run variance
+PENALTY = 5.0  # times log n times the long-run variance
+KEPT_PENALTY = 2.0  # for a step that was found when there were fewer runs: Yao's own
+SHIFTED = 2  # runs that such a step may have lain off
 WINDOW, OUTLYING = 9, 2.0  # runs of the running median that detects outliers; deviations from it that make one
-MAX_CORRELATED = 0.9
-PRIOR_RUNS = 50
+MAX_CORRELATED, MIN_CORRELATED = 0.9, -0.45
+TRIMMED, TRIMMED_VARIANCE = 0.75, 0.3684  # the least squares that give a variance; their mean for a variance of 1
+PRIOR_RUNS = 75  # that the common correlation weighs as much as
 NEAR = 30  # runs on either side of a step that estimate its height
-BAI = 11.03  # 97.5 % quantile of the position of the maximum of two-sided Brownian motion with drift −|t|/2
+OUTLIER = 4.0  # standard deviations beyond which a run says nothing more on the place of a step
+LOCATED = 0.95  # the chance that a step lies among the runs given
 NORMAL = 1.4826  # standard deviations in a normal distribution's median absolute deviation
 
 
@@ -37,7 +41,7 @@ class Noise:
 
     Attributes:
         deviation: of single values about their level (standard deviation of logs).
-        correlation: of neighbouring values, from 0.
+        correlation: of neighbouring values; of a series alone it may be negative by chance, which counts as 0.
     """
 
     deviation: float
@@ -46,7 +50,8 @@ class Noise:
     @property
     def long_run(self) -> float:
         """The long-run variance: n times the variance of the mean of n values, for large n."""
-        return self.deviation**2 * (1 + self.correlation) / (1 - self.correlation)
+        correlation = max(self.correlation, 0.0)
+        return self.deviation**2 * (1 + correlation) / (1 - correlation)
 
 
 @dataclass(frozen=True)
@@ -56,41 +61,56 @@ class Step:
     Attributes:
         index: of the first value after it.
         height: level after − level before, with its 99 % interval; infinite with too few runs.
-        reach: how many values earlier or later the step may lie (95 %).
+        earlier, later: how many values earlier and later the step may lie (95 %).
     """
 
     index: int
     height: Interval
-    reach: int
+    earlier: int = 0
+    later: int = 0
+
+    @property
+    def reach(self) -> int:
+        """How many values earlier or later it may lie."""
+        return max(self.earlier, self.later)
 
 
 def noise_of(values: Numbers) -> Noise:
-    """Deviation and correlation by medians of absolute differences, which steps and outliers hardly affect.
+    """Deviation and correlation by the smaller differences of runs, which steps and outliers hardly affect.
 
     For a first-order autoregressive series, Var(x[t+2] − x[t]) / Var(x[t+1] − x[t]) = 1 + ρ (Chakar, Lebarbier,
     Lévy-Leduc & Robin 2017, "A robust approach for estimating change-points in the mean of an AR(1) process").
     """
-    lag_1, lag_2 = (NORMAL * float(np.median(np.abs(values[lag:] - values[:-lag]))) for lag in (1, 2))
-    correlation = min(max((lag_2 / lag_1) ** 2 - 1, 0.0), MAX_CORRELATED) if lag_1 else 0.0
-    return Noise(lag_1 / math.sqrt(2 * (1 - correlation)), correlation)
+    lag_1, lag_2 = (_deviation(values[lag:] - values[:-lag]) for lag in (1, 2))
+    correlation = min(max((lag_2 / lag_1) ** 2 - 1, MIN_CORRELATED), MAX_CORRELATED) if lag_1 else 0.0
+    return Noise(lag_1 / math.sqrt(2 * (1 - max(correlation, 0.0))), correlation)
+
+
+def _deviation(differences: Numbers) -> float:
+    """The standard deviation of normal differences by the smaller three quarters of them."""
+    share = TRIMMED * len(differences)
+    # The last square counts in part: a rounded number would differ from lag to lag, and with it the correlation.
+    weights = np.clip(share - np.arange(len(differences)), 0.0, 1.0)
+    return math.sqrt(float(weights @ np.sort(differences**2)) / share / TRIMMED_VARIANCE)
 
 
 def pooled(noises: Sequence[Noise]) -> Noise:
-    """The common noise of one machine's series: the median deviation and correlation."""
-    return Noise(median(noise.deviation for noise in noises), median(noise.correlation for noise in noises))
+    """The common noise of one machine's series: the middle of their deviations and of their correlations."""
+    correlation = math.expm1(mean(math.log1p(noise.correlation) for noise in noises))
+    return Noise(median(noise.deviation for noise in noises), correlation)
 
 
 def shrunk(own: Noise, runs: int, common: Noise) -> Noise:
     """A series' own noise, shrunk towards the common noise where its runs are few.
 
-    The correlation is averaged with the common one, which weighs as much as 50 runs: 20 values hardly give a
+    The correlation is averaged with the common one, which weighs as much as 75 runs: 20 values hardly give a
     correlation. The deviation is at least half the common one: if it came out small by chance, any difference would
     become a step.
     """
     weight = runs / (runs + PRIOR_RUNS)
-    correlation = weight * own.correlation + (1 - weight) * common.correlation
+    correlation = max(weight * own.correlation + (1 - weight) * common.correlation, 0.0)
     # The deviation of differences is the well-known figure; that of values follows from it and the correlation.
-    deviation = own.deviation * math.sqrt((1 - own.correlation) / (1 - correlation))
+    deviation = own.deviation * math.sqrt((1 - max(own.correlation, 0.0)) / (1 - correlation))
     return Noise(max(deviation, common.deviation / 2), correlation)
 
 
@@ -104,30 +124,67 @@ def clipped(values: Numbers, noise: Noise) -> Numbers:
     return np.clip(values, middle - OUTLYING * noise.deviation, middle + OUTLYING * noise.deviation)
 
 
-def steps(values: Numbers, noise: Noise, threshold: float) -> list[Step]:
+def steps(values: Numbers, noise: Noise, threshold: float, earlier: Callable[[int], Noise] | None = None) -> list[Step]:
     """The steps of a series of finite logs that exceed a threshold (of the log), in the order of time.
 
     Least squares with a penalty per change point, minimised exactly by PELT (Killick, Fearnhead & Eckley 2012,
     "Optimal detection of changepoints with a linear computational cost"), in the implementation of the library
-    ruptures (Truong, Oudre & Vayatis 2020). The penalty is 3 log n times the long-run variance: log n as in Yao
+    ruptures (Truong, Oudre & Vayatis 2020). The penalty is 5 log n times the long-run variance: log n as in Yao
     (1988), "Estimating the number of change-points via Schwarz' criterion", and the long-run variance because
-    neighbouring runs are alike (Lavielle & Moulines 2000). Outliers are clipped first.
+    neighbouring runs are alike (Lavielle & Moulines 2000). Outliers are clipped first. A step that was found when there
+    were fewer runs is kept while it is one by a penalty of 2 log n, so that it does not come and go with the estimate
+    of the noise.
 
     A step's height is estimated from the original values of at most 30 runs on either side: Hodges-Lehmann, with the
-    exact rank-sum interval. For its position, see ``_reach``.
+    exact rank-sum interval. For its position, see ``whereabouts``. A step that has fewer than three runs after it by
+    its position is left to ``suspicion``.
+
+    Args:
+        earlier: number of runs → the noise as it was estimated from so many; None: no step is kept.
     """
     if len(values) < MIN_RUNS or noise.deviation == 0:
         return []
     smooth = clipped(values, noise)
-    penalty = PENALTY * math.log(len(values)) * noise.long_run
-    ends = KernelCPD(kernel="linear", min_size=AFTER).fit(smooth[:, None]).predict(pen=penalty)
-    points = _moved_to_levels(values, _high_enough(smooth, [0, *map(int, ends)], threshold))
+    search = KernelCPD(kernel="linear", min_size=AFTER).fit(smooth[:, None])
+    unit = math.log(len(values)) * noise.long_run
+    ends = [int(end) for end in search.predict(pen=PENALTY * unit)]
+    if earlier is not None:
+        ends = _with_kept(values, ends, [int(end) for end in search.predict(pen=KEPT_PENALTY * unit)], earlier)
+    points = _moved_to_levels(values, _high_enough(smooth, [0, *ends], threshold))
     candidates = []
     for begin, point, end in zip(points, points[1:], points[2:], strict=False):
         before, after = values[max(begin, point - NEAR) : point], values[point : min(end, point + NEAR)]
         height = shift(after.tolist(), before.tolist())
-        candidates.append(Step(point, height, _reach(height.point, noise, min(point - begin, end - point))))
-    return [step for step in candidates if abs(step.height.point) >= threshold]
+        candidates.append(Step(point, height, *whereabouts(values[begin:end], point - begin, noise.long_run)))
+    return [step for step in candidates if abs(step.height.point) >= threshold and step.index <= len(values) - AFTER]
+
+
+def _with_kept(values: Numbers, found: list[int], less_strict: list[int], earlier: Callable[[int], Noise]) -> list[int]:
+    """The ends of levels that are found, and those that were found when there were fewer runs, and nearly are now."""
+    kept = list(found)
+    for point in less_strict[:-1]:
+        if all(abs(point - other) > WINDOW // 2 for other in found[:-1]) and _was_found(values, point, found, earlier):
+            kept.append(point)
+    return sorted(kept)
+
+
+def _was_found(values: Numbers, point: int, found: list[int], earlier: Callable[[int], Noise]) -> bool:
+    begin = max((other for other in found if other < point), default=0)
+    end = min(other for other in found if other > point)
+    for runs in range(max(point + AFTER, MIN_RUNS), min(end, point + NEAR) + 1):
+        noise = earlier(runs)
+        smooth = clipped(values[:runs], noise)[begin:]
+        strict = PENALTY * math.log(runs) * noise.long_run
+        places = range(max(point - SHIFTED, begin + AFTER), min(point + SHIFTED, runs - AFTER) + 1)
+        if any(_gain(smooth, place - begin) > strict for place in places):
+            return True
+    return False
+
+
+def _gain(values: Numbers, place: int) -> float:
+    """By how much the sum of squared deviations falls if a series is two levels, not one."""
+    before, after = values[:place], values[place:]
+    return float(after.mean() - before.mean()) ** 2 * len(before) * len(after) / len(values)
 
 
 def _high_enough(values: Numbers, points: list[int], threshold: float) -> list[int]:
@@ -154,7 +211,7 @@ def _moved_to_levels(values: Numbers, points: list[int]) -> list[int]:
     for index in range(1, len(points) - 1):
         begin, at, end = points[index - 1 : index + 2]
         before, after = float(np.median(values[begin:at])), float(np.median(values[at:end]))
-        most = len(values) - AFTER if end == len(values) else end - 1
+        most = end - 1
         first, last = max(moved[index - 1] + 1, at - WINDOW // 2), min(most, at + WINDOW // 2)
         near = values[first:last]
         deviations = [np.minimum(np.abs(near - level), abs(after - before)) for level in (before, after)]
@@ -163,10 +220,27 @@ def _moved_to_levels(values: Numbers, points: list[int]) -> list[int]:
     return moved
 
 
-def _reach(height: float, noise: Noise, most: int) -> int:
-    """How many runs earlier or later a change point may lie, at 95 %: 11.03 × long-run variance / height².
+def whereabouts(values: Numbers, place: int, long_run: float) -> tuple[int, int]:
+    """How many values earlier and later a step may lie, at 95 %, by half the window at most.
 
-    Bai (1997), "Estimation of a change point in multiple regression models", for equal noise before and after the
-    step.
+    The places as likely as the values make them, with the same chance before: exp(−S / 2 v) by the sum S of squared
+    deviations from the two levels, and v the long-run variance, with that of the level of the shorter side. A deviation
+    counts as the height of the step or as an outlier's at most: a run that is far from both levels is of neither.
+
+    Args:
+        values: from the step before to the step after.
+        place: of the first value after the step.
     """
-    return min(math.floor(BAI * noise.long_run / height**2), most) if height else most
+    before, after = float(np.median(values[:place])), float(np.median(values[place:]))
+    variance = long_run * (1 + 1 / min(place, len(values) - place))
+    if not variance:
+        return 0, 0
+    first, last = max(1, place - WINDOW // 2), min(len(values) - 1, place + WINDOW // 2)
+    near, most = values[first:last], min((after - before) ** 2, OUTLIER**2 * variance)
+    squares = [np.minimum((near - level) ** 2, most) for level in (before, after)]
+    costs = np.append(0.0, np.cumsum(squares[0] - squares[1])) / (2 * variance)
+    chances = np.exp(costs.min() - costs)
+    order = np.argsort(-chances, kind="stable")
+    enough = int(np.searchsorted(np.cumsum(chances[order]), LOCATED * chances.sum())) + 1
+    likely = first + order[:enough]
+    return max(place - int(likely.min()), 0), max(int(likely.max()) - place, 0)

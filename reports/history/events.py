@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torchduet.reports.history.judged import Change
+from torchduet.reports.history.series import History
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,18 @@ def events(changes: Sequence[Change]) -> list[Event]:
         Event(max((change.before for change in members if change.before < run), default=run - 1), run, tuple(members))
         for run, members in sorted(by_run.items(), reverse=True)
     ]
+
+
+def commit_of(history: History, index: int) -> str:
+    """A run in a word: its commit, else its file."""
+    run = history.runs[index]
+    return run.commit[:7] or run.path
+
+
+def commits_of(history: History, change: Change) -> str:
+    """The run that a change came with; where the data do not tell it from its neighbours, all that it may have been.
+
+    ``56a4906``, ``c50b656 or 56a4906``, ``one of c50b656 to 56a4906``.
+    """
+    names = list(dict.fromkeys(commit_of(history, run) for run in change.perhaps or (change.after,)))
+    return " or ".join(names) if len(names) <= 2 else f"one of {names[0]} to {names[-1]}"

@@ -110,6 +110,7 @@ class _Judge:
                 raw[index] if raw else None,
                 guarded[index] if guarded else True,
                 _Rest(others[index], asked, _middle(within[index])),
+                common,
             )
             for index, (logs, at, noise) in enumerate(zip(series, measured, noises, strict=True))
         ]
@@ -118,8 +119,10 @@ class _Judge:
         """The movement common to all families on a device, judged against the pilots."""
         case = CaseName(f"all cases on {device}", "", "", device, "", "", False)
         at = np.flatnonzero(np.isfinite(logs))
-        noise = changes.noise_of(logs[at]) if len(at) >= MIN_RUNS else None
-        return self._line(case, TIME, logs, noise, logs, True)
+        if len(at) < MIN_RUNS:
+            return self._line(case, TIME, logs, None, logs, True)
+        noise = changes.noise_of(logs[at])
+        return self._line(case, TIME, logs, changes.shrunk(noise, len(at), noise), logs, True, common=noise)
 
     def _line(
         self,
@@ -130,6 +133,7 @@ class _Judge:
         raw: Numbers | None,
         guarded: bool,
         rest: _Rest | None = None,
+        common: Noise | None = None,
     ) -> Line:
         at = np.flatnonzero(np.isfinite(logs))
         values = logs[at]
@@ -138,7 +142,12 @@ class _Judge:
             return Line(logs, noise, (), _level(values), None, "unclear", why)
         if noise is None:
             return self._of_few(case, what, logs, raw, rest)
-        steps = changes.steps(values, noise, self.threshold)
+
+        def earlier(runs: int) -> Noise:
+            own = changes.noise_of(values[:runs])
+            return changes.shrunk(own, runs, common) if common else own
+
+        steps = changes.steps(values, noise, self.threshold, earlier)
         judged = tuple(self._change(case, what, step, at, raw, len(at), following) for step, following in _pairs(steps))
         since = steps[-1].index if steps else 0
         level = float(np.median(values[max(since, len(values) - NEAR) :]))
@@ -194,9 +203,9 @@ class _Judge:
             pilots = self._pilots(case, *window)
             if not _beyond(step.height, _rise(raw, *window), pilots):
                 verdict = "machine"
-        return Change(
-            case, what, before, after, step.height, step.reach, (following or runs) - step.index, pilots, verdict
-        )
+        since = (following or runs) - step.index
+        perhaps = tuple(int(run) for run in at[step.index - step.earlier : step.index + step.later + 1])
+        return Change(case, what, before, after, step.height, step.reach, since, pilots, verdict, perhaps=perhaps)
 
     def _pilots(self, case: CaseName, before: Places, after: Places) -> Mapping[str, float]:
         rises = {}

@@ -28,6 +28,7 @@ class Change:
         pilots: change of the pilots beside its family over the same runs, kind → log(after / before).
         verdict: slower, faster; "machine" where the pilots may explain it.
         suspected: whether it has too few runs for a change point (``suspicion``).
+        perhaps: the runs with any of which it may have come (95 %), in the order of time; empty: ``after`` alone.
     """
 
     case: CaseName
@@ -40,6 +41,7 @@ class Change:
     pilots: Mapping[str, float]
     verdict: str
     suspected: bool = False
+    perhaps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

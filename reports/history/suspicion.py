@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from torchduet.bench.record.statistics import CONFIDENCE, Interval
-from torchduet.reports.history.changes import AFTER, MIN_RUNS, NORMAL, Step
+from torchduet.reports.history.changes import AFTER, MIN_RUNS, NORMAL, Step, whereabouts
 from torchduet.reports.history.series import Numbers
 
 MIN_SUSPECTED = 3  # runs of a series
@@ -99,7 +99,8 @@ def suspected(values: Numbers, others: Others, asked: int, threshold: float, wit
     if _gap(values, best, height) < APART * abs(height):
         return None
     reach = error * float(student.ppf((1 + CONFIDENCE) / 2, degrees))
-    return Step(best, Interval(height, height - reach, height + reach), 0)
+    long_run = error**2 / (1 / best + 1 / (len(values) - best))
+    return Step(best, Interval(height, height - reach, height + reach), *whereabouts(values, best, long_run))
 
 
 def strays(values: Numbers, others: Others, threshold: float, within: float = 0.0) -> float:

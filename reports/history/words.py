@@ -13,7 +13,7 @@ from torchduet.bench.record.words.counting import plural
 from torchduet.reports.compare.verdicts import percent
 from torchduet.reports.history.changes import AFTER, MIN_RUNS
 from torchduet.reports.history.collect import Collection
-from torchduet.reports.history.events import Event
+from torchduet.reports.history.events import Event, commit_of, commits_of
 from torchduet.reports.history.judged import SPEEDUP, TIME, VERDICTS, Change, Judged
 from torchduet.reports.history.series import History, RunMark
 from torchduet.reports.history.suspicion import MIN_SUSPECTED
@@ -67,7 +67,7 @@ def _became(judged: Judged, moved: Sequence[Change]) -> str:
         for verdict in ("slower", "faster")
         if counts[verdict]
     ]
-    what = f"{_short(judged, first)} became {factor(first)} with {commit_of(judged.history, first.after)}"
+    what = f"{_short(judged, first)} became {factor(first)} with {commits_of(judged.history, first)}"
     return "; ".join((what, *rest))
 
 
@@ -77,7 +77,7 @@ def _suspected(judged: Judged, suspicions: Sequence[Change]) -> str:
     speed = "" if first.what == TIME else "’s speed-up"
     more = len({change.case.id for change in times} - {first.case.id})
     rest = f"; {plural(more, 'more case is', 'more cases are')} suspected" if more else ""
-    since = commit_of(judged.history, first.after)
+    since = commits_of(judged.history, first)
     return f"{_short(judged, first)}{speed} is suspected to be {factor(first)} since {since}{rest}"
 
 
@@ -110,12 +110,6 @@ def factor(change: Change) -> str:
     if change.what == SPEEDUP:
         return f"{times} {'low' if change.verdict == 'slower' else 'high'}"
     return f"{times} {'slow' if change.verdict == 'slower' else 'fast'}"
-
-
-def commit_of(history: History, index: int) -> str:
-    """A run in a word: its commit, else its file."""
-    run = history.runs[index]
-    return run.commit[:7] or run.path
 
 
 def _short(judged: Judged, change: Change) -> str:
@@ -185,7 +179,7 @@ def certainty(change: Change) -> str:
 def suspicion(judged: Judged, change: Change) -> str:
     """``layers.net[n=256] cpu eager fp32: +80 % since 56a4906, +75 % to +85 %; 2 runs since, so not a change yet``."""
     what = "" if change.what == TIME else f" of its {SPEEDUP}"
-    since = commit_of(judged.history, change.after)
+    since = commits_of(judged.history, change)
     runs = plural(change.runs, "run")
     return (
         f"{change.case.id}: {size(change)}{what} since {since}, {interval(change)}; {runs} since, so not a change yet"
@@ -196,7 +190,7 @@ def markdown(judged: Judged, case: str, changes: Sequence[Change]) -> str:
     """A case's changes as a line of Markdown, for a comment or an issue."""
     parts = [
         f"{'suspected ' if change.suspected else ''}{size(change)} ({interval(change) or 'too few runs'}) of "
-        f"{change.what} with {commit_of(judged.history, change.after)}"
+        f"{change.what} with {commits_of(judged.history, change)}"
         for change in changes
         if change.verdict != "machine"
     ]

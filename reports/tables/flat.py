@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from torchduet.bench.record.duets.sides import from_new
+from torchduet.bench.record.duets.sides import sides as sides_of
 from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.marks import FLOAT64
 from torchduet.bench.record.schema import Record
@@ -175,18 +177,18 @@ def _comparisons(run: Run, tables: Frames) -> pd.DataFrame:
     duet = run.about.get("against")
     if duet is None:
         return comparisons
+    of = sides_of(duet)
     sides = [
         {
             "knob": "side",
-            "value": duet["against"]["label"],
-            "baseline": duet["base"]["label"],
+            "value": of.new_side["label"],
+            "baseline": of.base_side["label"],
             **{key: record["case"][key] for key in ("id", "suite", "workload")},
             "name": record["case"]["id"],
             **{key: record["against"][key] for key in ("ratio", "low", "high", "threshold", "confidence", "verdict")},
             "placements": record["against"]["pairs"],
         }
-        for record in run.records
-        if "against" in record
+        for record in from_new(duet, run.records)
     ]
     duets = pd.DataFrame(sides, columns=list(comparisons.columns))
     return pd.concat([comparisons, duets], ignore_index=True) if len(comparisons) else duets
@@ -207,13 +209,19 @@ def _samples(run: Run) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "id": pd.Categorical.from_codes(codes, categories=pd.Index(ids, dtype="str")),
-            "side": pd.Categorical.from_codes(sides, categories=pd.Index(["", "A", "B"], dtype="str")),
+            "side": pd.Categorical.from_codes(sides, categories=pd.Index(["", *_roles(run)], dtype="str")),
             "visit": pd.arrays.IntegerArray(visits.astype(np.int64), visits == 0),
             "placement": placements,
             "round": rounds,
             "seconds": seconds,
         }
     )
+
+
+def _roles(run: Run) -> tuple[str, str]:
+    """What the sides of a duet are, in the order of the file: ``base`` and ``new``; of a knob the other way round."""
+    duet = run.about.get("against")
+    return ("new", "base") if duet is not None and sides_of(duet).knob else ("base", "new")
 
 
 def _blocks(run: Run, index: int, record: Record) -> Iterator[tuple[int, int, Any, Any, Any, Any]]:

@@ -108,7 +108,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "name": "the case in words",
         "setting": "the part of the name that differs from others of its workload",
         "knob": "the one knob that differs; together: several differ; communication: the same step without it; "
-        "side: the sides A and B of a duet",
+        "side: the new side of a duet against its base",
         "value": "this case's setting of the knob",
         "baseline": "the other's setting",
         **_COMPARED,
@@ -135,7 +135,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "samples": {
         **_RUN,
         "id": "the case",
-        "side": "A or B in the pairs of a duet that were judged; empty: the case itself",
+        "side": "base or new in the pairs of a duet that were judged; empty: the case itself",
         "visit": "number of the visit, from 1 in the order taken; empty in files without visits, and in a duet's pairs",
         "placement": "number of the placement in all visits (of a duet: pair of processes), from 1 in the order taken",
         "round": "number of the block in its placement, from 1 in the order taken",

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from torchduet.bench.record.duets.gate import FAILS, gate
 from torchduet.bench.record.duets.sides import from_new, of_gate, short_knob, sides
-from torchduet.bench.record.duets.words import factor_table, headline, memory_lines, title
+from torchduet.bench.record.duets.words import factor_table, heading, headline, memory_lines, title
+from torchduet.reports.markdown.comment_outcome import outcome_of
 
 SIDE = {"python": "python", "torch": "2.13.0", "rev": None, "env": {}, "label": "your files"}
 
@@ -99,8 +101,52 @@ def test_a_knob_is_seen_from_the_side_that_has_it() -> None:
     assert row.endswith("faster")
     (line,) = memory_lines(KNOB, [record("net", "slower", 0.5, **peaks)])
     assert line.endswith("needs less memory, 4 B at its peak instead of 1.00 MiB")
-    assert of_gate(KNOB, "of 1 case, 1 is slower") == "of 1 case, 1 is slower without jemalloc"
+    assert of_gate(KNOB, "of 1 case, 1 is slower") == "of 1 case, 1 is slower with jemalloc"
     assert of_gate(REVISION, "of 1 case, 1 is slower") == "of 1 case, 1 is slower"
+
+
+SETTING = duet_of({"settings": {"torch.set_float32_matmul_precision": "medium"}})
+PYTHONS = duet_of({"python": "old/bin/python", "label": "old"}, {"label": "mine"})
+REVISION_AND_KNOB = duet_of({"rev": "main", "label": "main", "env": {"X": "1"}})
+
+
+@pytest.mark.parametrize(
+    ("duet", "heads"),
+    [
+        (KNOB, "with and without jemalloc"),
+        (SETTING, "with and without torch.set_float32_matmul_precision=medium"),
+        (REVISION, "yours against main"),
+        (REVISION_AND_KNOB, "yours against main"),
+        (VERSIONS, "torch 2.13.0 against torch 2.12.0"),
+        (PYTHONS, "mine against old"),
+        (duet_of({}), "the same interpreter twice"),
+    ],
+)
+@pytest.mark.parametrize("new_ratio", [0.5, 2.0])
+def test_title_table_comment_and_gate_agree_on_which_side_is_new(duet: Any, heads: str, new_ratio: float) -> None:
+    """The file has the named side first: for a knob that is the new one."""
+    of_file = 1 / new_ratio if sides(duet).knob else new_ratio
+    records = [record("net", "slower" if of_file < 1 else "faster", of_file)]
+    slower = new_ratio < 1
+    assert heading(duet) == heads
+    assert ("2.00 times as long" if slower else "2.00 times as fast") in title(duet, records)
+    assert factor_table(duet, records)[1].endswith("slower" if slower else "faster")
+    outcome = outcome_of(from_new(duet, records))
+    assert (len(outcome.slower), len(outcome.faster)) == ((1, 0) if slower else (0, 1))
+    assert gate(from_new(duet, records), ("slower",)).code == (FAILS if slower else 0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (1.07, 1.10, "1.07× to 1.10×"),
+        (0.02, 3.9, "0.020 to 3.9, too wide"),
+        (1e-7, 1e7, "<0.01 to >100, too wide"),
+        (None, None, "none"),
+    ],
+)
+def test_an_interval_that_decides_nothing_is_short(low: float | None, high: float | None, words: str) -> None:
+    assert words in factor_table(REVISION, [record("net", "unclear", 1.0, low=low, high=high)])[1]
 
 
 def test_a_peak_that_only_one_side_knows_goes_to_the_other() -> None:

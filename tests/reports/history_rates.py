@@ -72,7 +72,8 @@ def measure(name: str, runs: int, trials: int, seed: int = 1) -> Rates:
     def found(step: float, at: int) -> list[tuple[int, int]]:
         values = draw(rng, runs)
         values[at:] += math.log1p(step)
-        return [(one.index, one.reach) for one in steps(values, shrunk(noise_of(values), runs, common), THRESHOLD)]
+        noises = lambda so_far: shrunk(noise_of(values[:so_far]), so_far, common)  # noqa: E731
+        return [(one.index, one.reach) for one in steps(values, noises(runs), THRESHOLD, noises)]
 
     alarms = sum(bool(found(0.0, runs)) for _ in range(trials)) / trials
     shares, within, seen = [], 0, 0

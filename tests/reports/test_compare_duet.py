@@ -160,6 +160,25 @@ def test_the_exit_code_is_by_the_verdicts_on_its_two_sides(
     assert bool(err) == bool(code)
 
 
+@pytest.mark.parametrize(("verdict", "code"), [("slower", 0), ("faster", 1)])
+def test_a_knob_fails_where_the_side_that_has_it_is_slower(
+    write: Write, capsys: pytest.CaptureFixture[str], verdict: str, code: int
+) -> None:
+    """The verdicts of the file are those of the side without it."""
+
+    def of_knob(document: Any) -> Any:
+        duet = document[KEY]["against"]
+        duet["base"] |= {key: duet["against"].get(key) for key in ("python", "torch", "rev")} | {"env": {"X": "1"}}
+        duet["against"]["env"] = {}
+        for benchmark in document["benchmarks"]:
+            benchmark["extra_info"][KEY]["against"]["verdict"] = verdict
+        return document
+
+    write(of_knob)
+    assert main(["compare", "duet.json", "--fail-on", "slower"]) == code
+    assert ("slower with X=1" in capsys.readouterr().err) == bool(code)
+
+
 def test_the_threshold_of_a_duet_is_set_when_it_is_measured(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     write(lambda document: document)
     says = refused(capsys, "duet.json", "--threshold", "5%")

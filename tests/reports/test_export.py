@@ -148,7 +148,23 @@ def test_both_sides_of_a_duet_are_in_the_tables(shared_document: Any) -> None:
     run = from_json(make_duet(shared_document))
     found = table_of(run, "comparisons").query("knob == 'side'")
     assert found["verdict"].tolist() == [record["against"]["verdict"] for record in run.records]
-    assert set(table_of(run, "samples")["side"]) == {"", "A", "B"}
+    assert set(table_of(run, "samples")["side"]) == {"", "base", "new"}
+
+
+def test_a_knob_is_exported_from_the_side_that_has_it(shared_document: Any) -> None:
+    document = make_duet(shared_document)
+    duet = document[KEY]["against"]
+    duet["base"] |= {key: duet["against"].get(key) for key in ("python", "torch", "rev")} | {"env": {"X": "1"}}
+    duet["base"]["label"], duet["against"]["label"] = "X=1", "without X"
+    duet["against"]["env"] = {}
+    run = from_json(document)
+    found = table_of(run, "comparisons").query("knob == 'side'")
+    assert set(found["value"]) == {"X=1"}
+    assert set(found["baseline"]) == {"without X"}
+    assert found["ratio"].tolist() == [pytest.approx(1 / record["against"]["ratio"]) for record in run.records]
+    samples = table_of(run, "samples")
+    of_new = samples[samples["side"] == "new"]["seconds"].iloc[0]
+    assert of_new == run.records[0]["against"]["base_blocks"][0][0]  # the file's first side has the variable
 
 
 def test_a_run_in_which_nothing_was_measured_has_tables_without_rows(run: Run) -> None:

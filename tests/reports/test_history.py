@@ -202,10 +202,10 @@ def test_a_step_lies_where_it_lies_though_the_run_before_it_was_an_outlier() -> 
 
 def test_noise_is_estimated_with_its_correlation_and_steps_do_not_widen_it() -> None:
     rng = np.random.default_rng(5)
-    values = np.zeros(4000)
+    values = np.zeros(40000)
     for place in range(1, len(values)):
         values[place] = 0.5 * values[place - 1] + rng.normal(0, 0.02)
-    values[1000:] += 1.0
+    values[10000:] += 1.0
     found = noise_of(values)
     assert found.correlation == pytest.approx(0.5, abs=0.08)
     assert found.deviation == pytest.approx(0.02 / math.sqrt(0.75), rel=0.1)

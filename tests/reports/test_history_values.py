@@ -131,8 +131,8 @@ def test_a_series_with_a_memory_makes_no_change_points() -> None:
 
 def test_noise_is_that_of_differences_and_its_memory_that_of_longer_ones() -> None:
     rng = np.random.default_rng(5)
-    values = np.zeros(4000)
-    for run in range(1, 4000):
+    values = np.zeros(40000)
+    for run in range(1, 40000):
         values[run] = 0.6 * values[run - 1] + rng.normal(0.0, 0.03)
     found = noise_of(values)
     assert found.correlation == pytest.approx(0.6, abs=0.1)
@@ -144,12 +144,16 @@ def test_noise_is_that_of_differences_and_its_memory_that_of_longer_ones() -> No
 
 
 def test_the_noise_of_a_short_series_is_shrunk_towards_the_common_one() -> None:
-    common = pooled([Noise(0.01, 0.1), Noise(0.02, 0.5), Noise(0.09, 0.2)])
-    assert common == Noise(0.02, 0.2)
-    half = shrunk(Noise(0.03, 0.6), 50, common)  # 50 runs weigh as much as the common noise
+    common = pooled([Noise(0.01, 0.25), Noise(0.02, 0.0), Noise(0.09, -0.2)])
+    assert common == Noise(0.02, pytest.approx(0.0))  # the correlation's middle is geometric: 1.25 × 1 × 0.8 = 1
+    common = Noise(0.02, 0.2)
+    half = shrunk(Noise(0.03, 0.6), 75, common)  # 75 runs weigh as much as the common noise
     assert half.correlation == pytest.approx(0.4)
-    assert half.deviation == pytest.approx(0.03 * math.sqrt(0.4 / 0.6))
-    assert shrunk(Noise(0.001, 0.2), 50, common).deviation == pytest.approx(0.01)  # half the common one at least
+    assert half.deviation == pytest.approx(0.03 * math.sqrt(0.4 / 0.6))  # the differences stay as large
+    assert shrunk(Noise(0.001, 0.2), 75, common).deviation == pytest.approx(0.01)  # half the common one at least
+    # A negative correlation is chance: it lowers the average, and alone counts as none.
+    assert shrunk(Noise(0.02, -0.2), 75, Noise(0.02, 0.1)).correlation == 0.0
+    assert Noise(0.02, -0.2).long_run == Noise(0.02, 0.0).long_run
 
 
 def test_outliers_are_clipped_to_two_deviations_about_their_neighbours() -> None:
@@ -251,11 +255,31 @@ def test_a_change_point_is_moved_to_where_the_levels_meet_up_to_four_runs_away(r
     assert changes._moved_to_levels(values, [0, 10, 20]) == [0, real, 20]
 
 
-def test_the_position_of_a_small_step_is_less_certain() -> None:
-    assert changes._reach(0.1, Noise(0.05, 0.0), 40) == math.floor(11.03 * 0.0025 / 0.01)
-    assert changes._reach(-0.1, Noise(0.05, 0.5), 40) == math.floor(11.03 * 0.0075 / 0.01)
-    assert changes._reach(0.01, Noise(0.05, 0.0), 40) == 40
-    assert changes._reach(0.0, Noise(0.05, 0.0), 40) == 40
+def test_a_step_is_placed_where_the_values_tell_its_place() -> None:
+    clear = np.array([0.0] * 10 + [1.0] * 10)
+    assert changes.whereabouts(clear, 10, 0.01) == (0, 0)
+    between = clear.copy()
+    between[9] = 0.5  # as near to the level before as to that after
+    assert changes.whereabouts(between, 10, 0.01) == (1, 0)
+    assert changes.whereabouts(between, 9, 0.01) == (0, 1)
+    after = clear.copy()
+    after[10] = 0.5
+    assert changes.whereabouts(after, 10, 0.01) == (0, 1)
+    assert changes.whereabouts(clear, 10, 100.0) == (4, 4)  # noise hides the step, and half the window is the limit
+    assert changes.whereabouts(clear, 10, 0.0) == (0, 0)
+
+
+def test_a_step_is_kept_with_more_runs_though_it_is_a_little_less_clear() -> None:
+    values = np.concatenate([np.tile([0.0, 0.01], 9), [0.1, 0.11, 0.1, 0.1]])
+    height, runs = 0.1, len(values)
+    gain = height**2 * 18 * 4 / 22
+    quiet, noisy_now = (Noise(math.sqrt(gain / (factor * math.log(runs))), 0.0) for factor in (7.0, 2.5))
+    assert [step.index for step in steps(values, quiet, THRESHOLD)] == [18]
+    assert steps(values, noisy_now, THRESHOLD) == []
+    assert [step.index for step in steps(values, noisy_now, THRESHOLD, lambda _: quiet)] == [18]
+    assert steps(values, noisy_now, THRESHOLD, lambda _: noisy_now) == []  # it never was found
+    noisier = Noise(2 * noisy_now.deviation, 0.0)
+    assert steps(values, noisier, THRESHOLD, lambda _: quiet) == []  # it was found, but is no step any more
 
 
 def test_a_rise_of_runs_without_a_value_is_unknown_and_says_nothing_on_the_terminal() -> None:
@@ -284,11 +308,9 @@ def test_steps_below_the_threshold_are_removed_the_lowest_first() -> None:
 
 
 def test_a_step_can_be_no_further_away_than_the_nearest_end_of_its_levels() -> None:
-    """By the noise alone it could be five runs away: 11.03 × 0.49 / 1²."""
-    values = np.array([0.0] * 9 + [1.0, 1.0, 2.0])
-    for series, index, height in ((values, 9, 1.0), (values[::-1], 3, -1.0)):
-        (step,) = steps(series, Noise(0.7, 0.0), THRESHOLD)
-        assert (step.index, step.height.point, step.reach) == (index, height, 3)
+    values = np.array([0.0, 0.9] * 5 + [1.0, 1.9])
+    assert changes.whereabouts(values, 10, 10.0) == (4, 1)  # one run at least is after it
+    assert changes.whereabouts(values[::-1], 2, 10.0) == (1, 4)
 
 
 def test_a_change_point_is_moved_by_four_runs_at_most() -> None:
@@ -297,9 +319,13 @@ def test_a_change_point_is_moved_by_four_runs_at_most() -> None:
     assert changes._moved_to_levels(values, [0, 20, 30]) == [0, 16, 30]
 
 
-def test_a_change_point_leaves_three_runs_at_the_end() -> None:
-    assert changes._moved_to_levels(np.array([0.0] * 18 + [1.0] * 2), [0, 17, 20]) == [0, 17, 20]
+def test_a_change_of_the_last_two_runs_is_not_dated_a_run_early_but_left_to_suspicion() -> None:
+    """A level has three runs at least, so the search begins it one run early."""
+    values = np.array([0.0] * 18 + [1.0] * 2)
+    assert changes._moved_to_levels(values, [0, 17, 20]) == [0, 18, 20]
     assert changes._moved_to_levels(np.array([0.0] * 17 + [1.0] * 3), [0, 16, 20]) == [0, 17, 20]
+    noise = Noise(0.45, 0.0)  # the last three, clipped, are a level of their own
+    assert steps(values, noise, THRESHOLD) == []
 
 
 def test_a_change_point_stays_between_its_neighbours() -> None:
@@ -311,10 +337,10 @@ def test_a_step_counts_by_the_height_of_all_pairs_of_runs_which_may_be_less_than
     """The medians are 0 and 0.06; of the 144 differences 25 are −0.01, 35 are 0.02, 35 are 0.03 and 49 are 0.06."""
     before, after = [0.0, 0.03] * 5 + [0.0, 0.0], [0.06, 0.02] * 5 + [0.06, 0.06]
     values = np.array([*before, *after])
-    (step,) = steps(values, Noise(0.02, 0.0), 0.029)
+    (step,) = steps(values, Noise(0.015, 0.0), 0.029)
     assert (step.index, step.height.point) == (12, pytest.approx(0.03))
-    assert steps(values, Noise(0.02, 0.0), 0.05) == []
-    (exactly,) = steps(values, Noise(0.02, 0.0), step.height.point)
+    assert steps(values, Noise(0.015, 0.0), 0.05) == []
+    (exactly,) = steps(values, Noise(0.015, 0.0), step.height.point)
     assert exactly == step
 
 

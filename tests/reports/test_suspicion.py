@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 from tests.reports.history_rates import NOISES, suspected_rates
 from tests.reports.made_history import make_history
 from torchduet.reports.history.collect import collect
-from torchduet.reports.history.events import events
+from torchduet.reports.history.events import commits_of, events
 from torchduet.reports.history.judge import judge
 from torchduet.reports.history.judged import Judged
 from torchduet.reports.history.rates import SUSPECTED
@@ -48,6 +49,30 @@ def test_two_runs_after_a_step_are_suspected_with_the_commit(
     assert said.startswith("matmul.square")
     assert "is suspected to be 1." in said
     assert f"times as slow since {since:07x}" in said
+
+
+def test_commits_that_the_data_do_not_tell_apart_are_all_named(shared_document: Any, tmp_path: Path) -> None:
+    """The run before the step lies in the middle between both levels."""
+    slower = {11: 1.34, **dict.fromkeys(range(12, 20), 1.8)}
+    make_history(tmp_path, shared_document, 20, slower=lambda run: {SQUARE: slower[run]} if run in slower else {})
+    (history,) = histories(collect(tmp_path).runs)
+    one = judge(history, 0.03)
+    (change,) = [change for change in one.changes() if change.what == "time" and change.case.id == SQUARE]
+    assert change.perhaps == (11, 12)
+    said = headline(one, events(one.changes()))
+    assert f"times as slow with {11:07x} or {12:07x}" in said
+    assert f"with {11:07x} or {12:07x}" in markdown(one, SQUARE, [change])
+    assert commits_of(history, replace(change, perhaps=(10, 11, 12))) == f"one of {10:07x} to {12:07x}"
+    assert commits_of(history, replace(change, perhaps=())) == f"{change.after:07x}"
+
+
+def test_a_change_of_the_last_two_runs_is_dated_by_its_own_run(shared_document: Any, tmp_path: Path) -> None:
+    for since in (16, 17, 18):
+        folder = tmp_path / str(since)
+        folder.mkdir()
+        one = judged_of(folder, shared_document, 20, since)
+        changes = [change for change in (*one.changes(), *one.suspicions()) if change.what == "time"]
+        assert {change.after for change in changes if change.case.id == SQUARE} == {since}
 
 
 def test_a_single_run_is_no_suspicion_but_is_named(shared_document: Any, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def grounds(text: str, known: Sequence[str] = GROUNDS) -> tuple[str, ...]:
 
 
 def memory_of(against: AgainstRecord) -> peak_memory.Change | None:
-    """How side B's peak memory compares with side A's; None where one is not known."""
+    """How the new side's peak memory compares with the base's; None where one is not known."""
     return peak_memory.change(against.get("base_peak_bytes"), against.get("peak_bytes"))
 
 
@@ -49,6 +49,8 @@ def judged(records: Sequence[Record]) -> list[Record]:
 
 def gate(records: Sequence[Record], fail_on: Collection[str]) -> Gate:
     """The exit code for a duet: 1 if a ground of ``fail_on`` is given in any case, 3 if none could be seen.
+
+    The records are those of ``sides.from_new``: the new side against its base, so of a knob the side that has it.
 
     ``slower`` counts cases that are slower, ``unclear`` also those without a verdict, ``memory`` those whose peak
     memory has grown. Nothing could be seen where no case has a verdict, and none would be called slower if it took 1.5

@@ -52,9 +52,9 @@ def sides(duet: DuetRecord) -> Sides:
 
 
 def of_gate(duet: DuetRecord, reason: str) -> str:
-    """What a gate has found, with the side that it looks at where that is not the new one: without the knob."""
+    """What a gate has found, of a knob with its name: ``of 3 cases, 1 is slower with tcmalloc``."""
     name = sides(duet).knob
-    return f"{reason} without {name}" if name and reason else reason
+    return f"{reason} with {name}" if name and reason else reason
 
 
 def short_knob(name: str) -> str:

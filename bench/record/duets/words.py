@@ -11,10 +11,12 @@ from torchduet.bench.record.duets.sides import OPPOSITE, Sides, from_new, sides
 from torchduet.bench.record.schema import VERDICTS, AgainstRecord, DuetRecord, Record, Verdict
 from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.bench.record.units import MARK, MAX_ROWS, digits, factor, ratio_interval, seconds, size
+from torchduet.bench.record.units import WIDE as VERY_WIDE
 from torchduet.bench.record.words.case_names import short_names
 from torchduet.bench.record.words.counting import plural
 
-WIDE = 100.0  # an interval whose upper end is so many times its lower one is not shown
+WIDE = 100.0  # an interval whose upper end is so many times its lower one is not in a sentence
+TOO_WIDE = 10.0  # one whose upper end is so many times its lower one decides nothing
 MOVED: tuple[Verdict, ...] = ("slower", "faster")
 LOOKED = "looked different, but "  # by earlier writers: begins the note of a case that was not confirmed
 
@@ -65,6 +67,14 @@ def title(duet: DuetRecord, records: Sequence[Record]) -> str:
     if of.revision:
         return f"Your change makes {what} than {of.base}: {first}"
     return f"{subject} {what}{compared}: {first}"
+
+
+def heading(duet: DuetRecord) -> str:
+    """What is compared: ``yours against main``, ``with and without tcmalloc``, ``the same interpreter twice``."""
+    of = sides(duet)
+    if of.knob:
+        return f"with and without {of.knob}"
+    return "the same interpreter twice" if of.base == "first" else f"{of.new} against {of.base}"
 
 
 def times_words(against: AgainstRecord) -> str:
@@ -137,7 +147,7 @@ def factor_table(duet: DuetRecord, records: Sequence[Record], max_rows: int = MA
     lines = [head]
     for record in shown:
         against = record["against"]
-        interval = f"{factor(against['low'])} to {factor(against['high'])}" if is_narrow(against) else "too wide"
+        interval = interval_words(against)
         lines.append(
             f"{record['case']['id']:<{width}}  {seconds(against['base_seconds']):>{base}}  "
             f"{seconds(against['seconds']):>{new}}  {factor(against['ratio']):>8}  {interval:<17}  "
@@ -153,6 +163,23 @@ def is_narrow(against: AgainstRecord) -> bool:
     """Whether there is an interval whose ends say anything."""
     low, high = against["low"], against["high"]
     return low is not None and high is not None and high < WIDE * low
+
+
+def interval_words(against: AgainstRecord) -> str:
+    """The interval of a case: ``1.07× to 1.10×``, ``0.020 to 3.9, too wide``, ``none``."""
+    low, high = against["low"], against["high"]
+    if low is None or high is None:
+        return "none"
+    return wide_words(low, high) or f"{factor(low)} to {factor(high)}"
+
+
+def wide_words(low: float | None, high: float | None) -> str:
+    """An interval that decides nothing, in short: ``0.020 to 3.9, too wide``; empty if it is none of these."""
+    if low is None or high is None or high <= TOO_WIDE * low:
+        return ""
+    return (
+        f"{ratio_interval(low, high) if high > VERY_WIDE * low else f'{digits(low, 2)} to {digits(high, 2)}'}, too wide"
+    )
 
 
 def _stage(against: AgainstRecord) -> str:

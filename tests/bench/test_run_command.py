@@ -1,0 +1,80 @@
+"""``torchduet run`` leaves nothing in the current folder; pytest's cache is Torchduet's own, for each folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from torchduet.run_command import command
+
+SUITE = """
+import torch
+from torchduet import Suite
+
+suite = Suite("left")
+suite.compare("add", {"plain": torch.add}, inputs=lambda device: (torch.ones(4), torch.ones(4)), modes=["eager"])
+"""
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``torchduet run`` in ``folder/project``, with a cache folder beside it."""
+    project = folder / "project"
+    project.mkdir(exist_ok=True)
+    (project / "left.py").write_text(SUITE, "utf-8")
+    return subprocess.run(
+        [sys.executable, "-B", "-m", "torchduet", "run", "--suite", "left.py", "--threads", "1", *arguments],
+        cwd=project,
+        env={**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the cache folder is given by XDG_CACHE_HOME")
+def test_a_run_leaves_nothing_in_the_current_folder(tmp_path: Path) -> None:
+    done = run(tmp_path, "--benchmark-disable")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path.name for path in (tmp_path / "project").iterdir()} == {"left.py"}
+    again = run(tmp_path, "--benchmark-disable", "--last-failed", "--last-failed-no-failures", "none")
+    assert again.returncode == 5, again.stdout  # none has failed in the run before, as the cache says
+    assert "run-last-failure: no previously failed tests" in again.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the cache folder is given by XDG_CACHE_HOME")
+def test_what_is_asked_to_be_saved_is_saved_in_the_current_folder(tmp_path: Path) -> None:
+    done = run(tmp_path, "--benchmark-autosave", "--budget", "2s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path.name for path in (tmp_path / "project").iterdir()} == {"left.py", ".benchmarks"}
+    assert len(list((tmp_path / "project" / ".benchmarks").rglob("*.json"))) == 1
+
+
+@pytest.mark.parametrize("option", ["--benchmark-save=a", "--benchmark-autosave", "--benchmark-compare"])
+def test_the_storage_stays_where_it_is_used(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def moved(*arguments: str) -> bool:
+        return any(one.startswith("--benchmark-storage=file://") for one in command(arguments)[: -len(arguments)])
+
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    assert not moved(option)
+    assert not moved("--benchmark-storage=file://x")
+    assert moved("--suite", "a.py")
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"-q {option}")
+    assert not moved("--suite", "a.py")
+
+
+def test_options_of_the_environment_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "torchduet", "run"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTEST_ADDOPTS": "-k 'open"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: PYTEST_ADDOPTS: ")
+    assert done.stderr.count("\n") == 1
