@@ -7,12 +7,11 @@ import hashlib
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from torchduet.bench.host.cache_folder import cache_folder
-from torchduet.bench.plugin.pytest_command import SHORT_HEADER, START, pytest_arguments
+from torchduet.bench.plugin.pytest_command import PYTHON, SHORT_HEADER, pytest_arguments
 from torchduet.reports.text.refusal import refuse
 
 ANSWER = ("-p", "torchduet.run_answer")
@@ -45,7 +44,7 @@ def command(arguments: Sequence[str]) -> list[str]:
     own = [*SHORT_HEADER, *ANSWER, *unused_storage(folder, given)]
     if not any(argument.startswith(OF_TABLE) for argument in given):
         own.append("--benchmark-quiet")
-    return [sys.executable, "-c", START, *pytest_arguments(folder / "cache"), *own, *arguments]
+    return [*PYTHON, *pytest_arguments(folder / "cache"), *own, *arguments]
 
 
 def unused_storage(folder: Path, given: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from torchduet.bench.record.units import MARK
 from torchduet.reports.text import units
 from torchduet.result import Compared, Result, label_of
 
+WIDE = 2.0  # upper over lower end of an interval of a time: a wider one does not settle it
 COLUMNS = ("function", "time per call", "speed-up", "99 % interval", "verdict")
 
 
@@ -67,6 +68,8 @@ def sentence_of_time(result: Result) -> str:
     """``f takes 30.1 µs per call (29.9 to 30.4 µs)``."""
     low, high = result.seconds_interval
     interval = units.seconds_interval(_or_none(low), _or_none(high))
+    if interval and high > WIDE * low:
+        return f"{result.name} takes about {units.seconds(result.seconds)} per call: not settled ({interval})"
     return f"{result.name} takes {units.seconds(result.seconds)} per call" + (f" ({interval})" if interval else "")
 
 
@@ -80,12 +83,18 @@ def closing(comparison: Compared) -> list[str]:
     ]
 
 
+def _matters(comparison: Compared) -> bool:
+    """Whether noise changes what the results say: it leaves a verdict unclear, or there are times alone."""
+    results = comparison.results
+    return any(result.verdict == "unclear" for result in results) or all(result.baseline is None for result in results)
+
+
 def gaps(comparison: Compared) -> list[str]:
     """What was not measured, what leaves verdicts unclear, and why the comparison ended early."""
     reasons = Counter((*comparison.failed.values(), *comparison.skipped.values()))
     return [
         *(f"{f'{count} cases ' if count > 1 else ''}not measured: {why}" for why, count in reasons.items()),
-        *(comparison.noise if any(result.verdict == "unclear" for result in comparison.results) else ()),
+        *(comparison.noise if _matters(comparison) else ()),
         *([f"ended early: {comparison.stopped}"] if comparison.stopped else []),
     ]
 

@@ -166,7 +166,14 @@ def interpreter(python: str) -> str:
     if executable is None:
         problem = "is not executable" if path.is_file() else "there is no such interpreter"
         raise OptionError(f"--against {python}: {problem}; give the path of a Python that has torch")
-    return str(Path(executable).absolute())  # not resolved: a virtual environment's python is a link
+    absolute = Path(executable).absolute()  # not resolved: a virtual environment's python is a link
+    return sys.executable if _is_ours(absolute) else str(absolute)
+
+
+def _is_ours(python: Path) -> bool:
+    """Whether a path is that of this interpreter, in other words: ``../env/bin/python3`` for ``/a/env/bin/python``."""
+    ours = Path(sys.executable)
+    return python.parent.resolve() == ours.parent.resolve() and python.resolve() == ours.resolve()
 
 
 def variable(text: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torchduet.bench.files.places import try_place
 from torchduet.bench.host.temporary import RunFolder
-from torchduet.bench.plugin.pytest_command import SHORT_HEADER, START, pytest_arguments
+from torchduet.bench.plugin.pytest_command import PYTHON, SHORT_HEADER, pytest_arguments
 
 BUDGET = "150s"
 # Set while this command measures, as it makes the report itself: how to continue it; empty: its file is not kept.
@@ -139,7 +139,7 @@ def _measurement(options: argparse.Namespace, run_file: Path, folder: str) -> li
     given += ["--against-exact"] if options.exact else []
     given += [f"{name}={value}" for name in PASSED if (value := _value(options, name)) is not None]
     given += [name for name in FLAGS if _value(options, name)]
-    return [sys.executable, "-c", START, *pytest_arguments(), *SHORT_HEADER, "--benchmark-quiet", *given, *options.rest]
+    return [*PYTHON, *pytest_arguments(), *SHORT_HEADER, "--benchmark-quiet", *given, *options.rest]
 
 
 def _rendering(options: argparse.Namespace) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from torchduet import bench
@@ -14,6 +15,8 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 """
+# Nothing is imported from the current folder: a file in it may have the name of a module of Python's or of ours.
+PYTHON = (sys.executable, "-P", "-c", START)
 SHORT_HEADER = ("-p", "torchduet.bench.plugin.short_header")
 BENCH = Path(__file__).parents[1]  # the folder of torchduet.bench, in a clone or among the installed packages
 

@@ -104,7 +104,8 @@ def ratio_interval(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return ""
     if (within := _within(low, high)) is not None:
-        return f"<{digits(within[0], 1)} to >{digits(within[1], 1)}"
+        low, high = max(within[0], 1 / FAR), min(within[1], FAR)
+        return f"<{digits(low, 1)} to >{digits(high, 1)}" if low < high else f">{FAR:,}" if low > 1 else f"<{1 / FAR:g}"
     if low > 0 and high / low > TOO_WIDE and not 1 / FAR <= low <= high <= FAR:
         ends = f"<{1 / FAR:g}" if low < 1 / FAR else digits(low, 2), f">{FAR:,}" if high > FAR else digits(high, 2)
         return " to ".join(ends)

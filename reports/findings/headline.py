@@ -6,17 +6,17 @@ times per call. Code is between backticks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from torchduet.bench.record.knobs import BY_NAME, IMPLEMENTATION, code
-from torchduet.bench.record.schema import VERDICTS
+from torchduet.bench.record.schema import VERDICTS, Record
 from torchduet.bench.record.speedups import counted
 from torchduet.reports.findings import advice_words
-from torchduet.reports.findings.advice import Answer
+from torchduet.reports.findings.advice import Answer, standing_of
 from torchduet.reports.findings.unmeasured import why_uncompared
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import each
@@ -66,11 +66,50 @@ def headline(run: Run, cases: pd.DataFrame, given: Sequence[Answer]) -> Headline
         return Headline("Nothing was measured", (f"{words}.",) if words else (), tally)
     if not given:
         return _of_times(cases, tally, why_uncompared(run))
-    answer = main_answer(given)
+    behind = _behind(run.records)
+    answer = main_answer([_that_count(answer, behind) for answer in given])
     lead = [advice_words.ends(answer.rows) if len(answer.rows) > 1 else _times_of_one(answer)]
     if answer.standing == "unclear" and answer.withheld:
         lead.insert(0, _of_withheld(answer))
     return Headline(title_of(answer, what_was_lacking(run)), tuple(lead), tally, answer, number_withheld(speedups))
+
+
+def _that_count(answer: Answer, behind: Collection[tuple[str, str]]) -> Answer:
+    """The answer without the gains that are ``_behind``.
+
+    An answer that has nothing else keeps its rows, and leads only where none settles anything.
+    """
+    ids = answer.rows["id"]
+    rows = answer.rows[[(case, answer.knob) not in behind for case in ids]]
+    if rows.empty:
+        return replace(answer, standing="unclear")
+    if len(rows) == len(ids):
+        return answer
+    tally = {verdict: int((rows["verdict"] == verdict).sum()) for verdict in answer.tally}
+    return replace(answer, rows=rows, tally=tally, standing=standing_of(tally, None))
+
+
+def _behind(records: Sequence[Record]) -> set[tuple[str, str]]:
+    """(case id, knob) of gains that nobody has: over a setting slower than the reference, which is not beaten.
+
+    Compiling in bf16 may be 11 times as fast as bf16 alone, and still no faster than eager fp32.
+    """
+    by_id = {record["case"]["id"]: record for record in records}
+    overall = {
+        case: speedup["verdict"]
+        for case, record in by_id.items()
+        for speedup in record["speedups"]
+        if speedup["knob"] == "reference"
+    }
+    return {
+        (case, speedup["knob"])
+        for case, record in by_id.items()
+        for speedup in record["speedups"]
+        if speedup["verdict"] == "faster"
+        and overall.get(speedup["against"]) == "slower"
+        and overall.get(case, "faster") != "faster"
+        and by_id[speedup["against"]]["case"]["implementation"] == record["case"]["implementation"]
+    }
 
 
 def main_answer(given: Sequence[Answer]) -> Answer:

@@ -23,7 +23,7 @@ class VisitsFound:
     """The section's content.
 
     Attributes:
-        number: "3 to 23 visits to each family, 6 in the median".
+        number: "3 to 23 visits to each measured family, 6 in the median".
         spread: whether any family had several.
         covers: what an interval covers.
         sentences: how much visits differ, where that was taken from, and which cases had a single one.
@@ -65,8 +65,8 @@ def brief(found: VisitsFound) -> str:
 def _number(numbers: Sequence[int]) -> str:
     fewest, most = min(numbers), max(numbers)
     if fewest == most:
-        return f"{units.plural(fewest, 'visit')} to each family"
-    return f"{fewest} to {most} visits to each family, {round(median(numbers))} in the median"
+        return f"{units.plural(fewest, 'visit')} to each measured family"
+    return f"{fewest} to {most} visits to each measured family, {round(median(numbers))} in the median"
 
 
 def _differ(subject: str, prior: Prior) -> str:

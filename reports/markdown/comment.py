@@ -12,6 +12,7 @@ from itertools import islice
 from torchduet.bench.record.duets.gate import memory_of
 from torchduet.bench.record.duets.knob import knob, knob_headline
 from torchduet.bench.record.duets.sides import from_new, short_knob, sides
+from torchduet.bench.record.duets.words import MOVED
 from torchduet.bench.record.schema import QUIET, DuetRecord, Record, SideRecord
 from torchduet.reports.findings.unmeasured import UnmeasuredGroup, unmeasured
 from torchduet.reports.markdown.comment_outcome import Outcome, outcome_of
@@ -22,6 +23,7 @@ from torchduet.reports.text.escaping import code_span
 
 MARKER = "<!-- torchduet -->"  # by which a later comment finds the one that it replaces
 MAX_LINES, MAX_ROWS = 20, 8
+MAX_OPEN = 3  # unclear cases that are shown where none is slower or faster
 MAX_REASON, MAX_LINK = 160, 2000  # letters
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 # The characters of RFC 3986 without those that end a destination in Markdown; a destination in <> may have the rest.
@@ -86,7 +88,8 @@ def _lines(
 ) -> Iterator[str]:
     yield f"{_answer(run, outcome, groups, duet)}."
     yield ""
-    yield from _table(outcome.moved[:MAX_ROWS])
+    decided = any(record["against"]["verdict"] in MOVED for record in outcome.moved)
+    yield from _table((*outcome.moved, *(() if decided else outcome.open[:MAX_OPEN]))[:MAX_ROWS])
     if (more := len(outcome.moved) - MAX_ROWS) > 0:
         yield f"- {more} more in the report."
     if groups:
@@ -108,14 +111,14 @@ def _answer(run: Run, outcome: Outcome, groups: Sequence[UnmeasuredGroup], duet:
     return headline(outcome, duet["threshold"], _numbers(groups))
 
 
-def _table(moved: Sequence[Record]) -> Iterator[str]:
+def _table(shown: Sequence[Record]) -> Iterator[str]:
     """A row per case; the column of memory is left out where nothing is known of it."""
-    if not moved:
+    if not shown:
         return
-    memory = any(memory_of(record["against"]) for record in moved)
+    memory = any(memory_of(record["against"]) for record in shown)
     yield "| case | base | new | times as long (interval) |" + (" peak memory |" if memory else "")
     yield "| --- | ---: | ---: | --- |" + (" --- |" if memory else "")
-    for record in moved:
+    for record in shown:
         against = record["against"]
         between = interval(against)
         cells = [

@@ -43,6 +43,11 @@ class Outcome:
         return (*self.same, *self.unclear, *self.too_few)
 
     @property
+    def open(self) -> tuple[Record, ...]:
+        """Those without a verdict that did not move otherwise, the largest effect first."""
+        return tuple(ordered((*self.unclear, *self.too_few)))
+
+    @property
     def judged(self) -> int:
         """How many cases there are, without controls."""
         return len(self.moved) + len(self.rest)
@@ -71,8 +76,8 @@ def outcome_of(records: Sequence[Record]) -> Outcome:
         more_memory=tuple(record for record in calm if memory_of(record["against"]) == "more"),
         less_memory=tuple(record for record in calm if memory_of(record["against"]) == "less"),
         same=_of(still, "same"),
-        unclear=tuple(record for record in unclear if not _too_few(record)),
-        too_few=tuple(record for record in unclear if _too_few(record)),
+        unclear=tuple(record for record in unclear if not has_too_few_pairs(record)),
+        too_few=tuple(record for record in unclear if has_too_few_pairs(record)),
         controls=tuple(record for record in rows if record["against"].get("control")),
     )
 
@@ -86,6 +91,7 @@ def _moved(record: Record) -> bool:
     return against["verdict"] in ("slower", "faster") or memory_of(against) in CHANGED
 
 
-def _too_few(record: Record) -> bool:
+def has_too_few_pairs(record: Record) -> bool:
+    """Whether a case was timed in too few pairs for a verdict."""
     against = record["against"]
     return against["stage"] == "screened" or against["low"] is None

@@ -33,7 +33,7 @@ def test_load_alone_is_no_reason_to_abstain(changes: dict[str, Any]) -> None:
 def test_threads_that_waited_for_each_others_time_slices_allow_no_verdict(changes: dict[str, Any]) -> None:
     cause = preempted(seen(**changes))
     assert cause is not None
-    assert "a factor of" in cause.words
+    assert "a factor of" in cause.words or "100 times as long" in cause.words
     assert "--threads 1" in cause.remedy.words
 
 

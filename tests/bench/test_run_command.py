@@ -78,3 +78,15 @@ def test_options_of_the_environment_that_cannot_be_read_are_refused(tmp_path: Pa
     assert done.returncode == 2
     assert done.stderr.startswith("error: PYTEST_ADDOPTS: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_nothing_is_imported_from_the_current_folder(tmp_path: Path) -> None:
+    """Neither a file with the name of a module of Python's, nor the folder of a clone."""
+    for name in ("json", "py"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    (tmp_path / "torchduet").mkdir()
+    (tmp_path / "mine.py").write_text("from torchduet import Suite\n\nsuite = Suite('mine')\n")
+    command = [sys.executable, "-P", "-m", "torchduet", "run", "--suite", "mine.py", "--collect-only"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "imported" not in done.stdout + done.stderr
+    assert done.returncode == 5, done.stdout + done.stderr  # its suite has no case

@@ -22,12 +22,15 @@ from torchduet.bench.merge.merging import merged
 from torchduet.bench.record.machines.key import key_of
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.commands.closing import closing
+from torchduet.reports.findings.advice import answers_of
+from torchduet.reports.findings.loaders import choices
 from torchduet.reports.findings.merged import merged as section_of
 from torchduet.reports.findings.unmeasured import unmeasured
 from torchduet.reports.html.run_page import render
 from torchduet.reports.markdown.run import markdown
 from torchduet.reports.read.pytest_benchmark import load_any
 from torchduet.reports.read.run_file import RunFileError, from_json, load, load_all
+from torchduet.reports.tables.frames import frames
 
 HERE, THERE = key_of(about(part(1))), key_of(about(part(2, machine=ANOTHER_CPU)))
 
@@ -64,7 +67,10 @@ def test_the_closing_lines_are_the_answer_of_the_page_or_of_the_machines(
     of_one = closing(str(written(part(1), tmp_path / "run.json")))
     title, _, lead, *_ = markdown(load(tmp_path / "run.json")).splitlines()
     marks = re.compile(r"[`\\]")  # of Markdown
-    assert of_one == [marks.sub("", title.removeprefix("## Torchduet: ")), f"  {marks.sub('', unescape(lead))}"]
+    run = load(tmp_path / "run.json")
+    given = answers_of(run, frames(run).comparisons, choices(run))
+    assert of_one[:2] == [marks.sub("", title.removeprefix("## Torchduet: ")), f"  {marks.sub('', unescape(lead))}"]
+    assert [line.split(":")[0].strip() for line in of_one[2:]] == [answer.title.replace("`", "") for answer in given]
     assert main(["machines", str(fleet), "--prices", "-"]) == 0
     of_two = closing(str(fleet))
     assert len(of_two) > 1
@@ -138,7 +144,10 @@ def test_the_page_of_a_merged_run_says_what_it_was_merged_of() -> None:
     assert "This run was merged of 3 runs, which together took 21\u00a0min" in page
     assert "stopped by SIGTERM" in page
     assert "budget seconds of each run" in page
-    assert "The runs that were merged made <strong>4 visits to each family</strong>, each by a fresh process" in page
+    assert (
+        "The runs that were merged made <strong>4 visits to each measured family</strong>, each by a fresh process"
+        in page
+    )
     assert "runs of the same code on machines of this kind" in page
     assert "Measured on 3 machines of one kind (3 runs, 21 min together)" in markdown(run)
 

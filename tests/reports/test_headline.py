@@ -225,3 +225,30 @@ def test_a_file_without_times_has_no_panel_of_them() -> None:
     chart = rows_chart(table(row("a", 1.5)))
     assert not chart.times
     assert (chart.rows[0].own, chart.rows[0].base) == (None, None)
+
+
+def test_a_gain_over_a_slower_setting_does_not_lead() -> None:
+    """Compiled bf16 is 11 times as fast as eager bf16, which is 11 times as slow as eager fp32: nobody gains."""
+    document = make_run()
+    kept = {("eager", "fp32"): None, ("compile", "fp32"): "unclear", ("eager", "bf16"): "slower"}
+    kept["compile", "bf16"] = "unclear"
+    benchmarks = []
+    for benchmark in document["benchmarks"]:
+        record = benchmark["extra_info"][KEY]
+        case = record["case"]
+        if case["family"] != "mlp.train_step[layers=784-100-10,batch=100]" or case["device"] != "cpu":
+            continue
+        if (case["mode"], case["precision"]) not in kept:
+            continue
+        for speedup in record["speedups"]:
+            hollow = (speedup["knob"], case["precision"]) == ("mode", "bf16")
+            verdict = "faster" if hollow else kept[case["mode"], case["precision"]]
+            ratio = {"faster": 11.0, "slower": 0.09, "unclear": 0.97}[verdict]
+            speedup |= {"verdict": verdict, "ratio": ratio, "low": ratio * 0.9, "high": ratio * 1.1}
+        benchmarks.append(benchmark)
+    assert len(benchmarks) == 4
+    found = of({**document, "benchmarks": benchmarks})
+    assert "pays off" not in found.title
+    assert "11" not in " ".join((found.title, *found.lead))
+    assert "bf16" in found.title
+    assert "slower" in found.title or "take" in found.title

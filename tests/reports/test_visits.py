@@ -216,14 +216,14 @@ def test_how_much_visits_differ_is_said_with_its_source(document: Any) -> None:
 def test_intervals_that_rest_on_their_own_visits_are_counted(document: Any) -> None:
     document = in_visits(without_visits({**document, "benchmarks": document["benchmarks"][:4]}))
     found = found_in(document)
-    assert found.number == "4 visits to each family"
+    assert found.number == "4 visits to each measured family"
     assert found.sentences[0].startswith("2 intervals rest on their own visits alone (Student’s t)")
     assert "In the median comparison a visit’s speed-up scatters by " in found.sentences[1]
 
 
 def test_cases_that_were_visited_once_are_counted() -> None:
     found = found_in(make_run(placements=3, visits=1))
-    assert found.number == "1 visit to each family"
+    assert found.number == "1 visit to each measured family"
     assert not found.spread
     assert "56 cases were visited once: how much their visits differ is taken from the above" in found.sentences[-1]
 
@@ -232,7 +232,7 @@ def test_numbers_of_visits_that_differ_are_a_range(document: Any) -> None:
     record = document["benchmarks"][0]["extra_info"][KEY]
     for _ in range(2):
         without_visit(record, 1)
-    assert found_in(document).number == "2 to 4 visits to each family, 4 in the median"
+    assert found_in(document).number == "2 to 4 visits to each measured family, 4 in the median"
 
 
 def test_a_duet_and_an_older_file_have_no_such_section(shared_document: Any) -> None:
@@ -241,15 +241,16 @@ def test_a_duet_and_an_older_file_have_no_such_section(shared_document: Any) -> 
 
 
 def test_the_brief_says_what_intervals_rest_on() -> None:
-    assert "- Intervals are at 99 %, over 4 visits to each family: they cover other processes and minutes." in markdown(
-        from_json(make_run())
+    assert (
+        "- Intervals are at 99 %, over 4 visits to each measured family: they cover other processes and minutes."
+        in markdown(from_json(make_run()))
     )
     assert "visits" not in markdown(from_json(older_run()))
 
 
 def test_the_page_says_what_an_interval_covers() -> None:
     words = words_of(with_details(page_of(make_run)))
-    assert "This run made 4 visits to each family , spread over the run, each by a fresh process." in words
+    assert "This run made 4 visits to each measured family , spread over the run, each by a fresh process." in words
     assert "covers the value that runs of the same code on this machine find on average" in words
     assert "The next run’s interval overlaps with it" in words
     assert re.search(r"Visit The measurement of a family by one fresh process", words)

@@ -45,8 +45,11 @@ def knob_headline(name: str, records: Sequence[Record]) -> str:
             span = factor(ratios[0]) if len(ratios) == 1 else f"{factor(ratios[0])} to {factor(ratios[-1])}"
             middle = f" (median {factor(median(ratios))})" if len(ratios) > 2 else ""
             parts.append(f"{span} as fast in {len(ratios)} of {plural(total, 'case')}{middle}")
-    if not parts:
-        parts = [f"neither faster nor slower in {'the one case' if total == 1 else f'any of {total} cases'}"]
+    which = "the one case" if total == 1 else f"any of {total} cases"
+    if not parts and numbers["unclear"] == total:
+        parts = [f"not known yet whether {which} is faster or slower"]
+    elif not parts:
+        parts = [f"neither faster nor slower in {which}"]
     rest = [
         f"{numbers[verdict]} {'is' if numbers[verdict] == 1 else 'are'} {words}"
         for verdict, words in STILL

@@ -50,6 +50,11 @@ def title(duet: DuetRecord, records: Sequence[Record]) -> str:
         spans = knob_headline(of.knob, [record for record in records if "against" in record])
         return spans.partition(";")[0]
     subject, compared = _subject(of)
+    if not moved and all(record["against"]["verdict"] == "unclear" for record in counted):
+        which = next(iter(names.values()), "the only case") if total == 1 else f"any of {plural(total, 'case')}"
+        if of.revision:
+            return f"Not known yet whether your change makes {which} slower or faster than {of.base}"
+        return f"{subject} it is not known yet whether {which} is slower or faster{compared}"
     if not moved:
         cases = plural(total, "case")
         if total == 1:
