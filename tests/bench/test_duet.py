@@ -25,7 +25,7 @@ from torchduet.bench.duet.placements import time_blocks
 from torchduet.bench.duet.pool import MAX_LIVE, Pool
 from torchduet.bench.duet.processes import Server, SideError, link_packages
 from torchduet.bench.duet.profile import profile_both
-from torchduet.bench.duet.sides import Side, sides
+from torchduet.bench.duet.sides import Side, interpreter, sides
 from torchduet.bench.passes.pilots import PILOTS
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.record.schema import GRADES
@@ -492,3 +492,12 @@ def test_when_pytest_is_killed_both_sides_end() -> None:
     while processes("killed") and monotonic() < deadline:
         sleep(0.05)
     assert processes("killed") == []
+
+
+@pytest.mark.parametrize("spelled", ["{folder}/../{folder_name}/{name}", "{folder}/./{name}"])
+def test_this_interpreter_is_itself_however_its_path_is_spelled(spelled: str) -> None:
+    """Else a variable on its side alone would be a difference between two interpreters, and the sides be swapped."""
+    ours = Path(sys.executable)
+    words = spelled.format(folder=ours.parent, folder_name=ours.parent.name, name=ours.name)
+    assert interpreter(words) == sys.executable
+    assert interpreter(os.path.relpath(ours)) == sys.executable

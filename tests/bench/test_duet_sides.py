@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from torchduet.bench.record.duets.gate import FAILS, gate
+from torchduet.bench.record.duets.gate import FAILS, NO_VERDICT, gate
 from torchduet.bench.record.duets.sides import from_new, of_gate, short_knob, sides
 from torchduet.bench.record.duets.words import factor_table, heading, headline, memory_lines, title
 from torchduet.reports.markdown.comment_outcome import outcome_of
@@ -165,3 +165,28 @@ def test_a_peak_that_only_one_side_knows_goes_to_the_other() -> None:
 )
 def test_a_library_is_named_by_itself(name: str, short: str) -> None:
     assert short_knob(name) == short
+
+
+@pytest.mark.parametrize(
+    ("duet", "cases", "says"),
+    [
+        (REVISION, 2, "Not known yet whether your change makes any of 2 cases slower or faster than main"),
+        (REVISION, 1, "Not known yet whether your change makes layers.c0 slower or faster than main"),
+        (VERSIONS, 2, "With torch 2.13.0, it is not known yet whether any of 2 cases is slower or faster than with "
+         "torch 2.12.0"),
+        (KNOB, 1, "With jemalloc: not known yet whether the one case is faster or slower"),
+        (KNOB, 3, "With jemalloc: not known yet whether any of 3 cases is faster or slower"),
+    ],
+)  # fmt: skip
+def test_the_title_of_unclear_cases_does_not_read_as_no_change(duet: Any, cases: int, says: str) -> None:
+    records = [record(f"c{number}", "unclear", 0.86, low=0.84, high=0.88) for number in range(cases)]
+    assert title(duet, records) == says
+
+
+def test_two_pairs_are_too_few_to_pass_a_gate() -> None:
+    """Twice the time in two pairs, whose interval is narrow: no verdict is possible, so the gate cannot be passed."""
+    few = record("net", "unclear", 0.5, stage="screened", pairs=2, pair_ratios=[0.5, 0.5], low=0.46, high=0.55)
+    assert gate([few], ("slower",)).code == NO_VERDICT
+    assert title(REVISION, [few]).startswith("This duet can give no verdict on the only case")
+    enough = record("net", "unclear", 0.99, pairs=3, low=0.97, high=1.01)
+    assert gate([few, enough], ("slower",)).code == 0

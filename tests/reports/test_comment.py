@@ -122,6 +122,18 @@ def test_memory_that_is_not_known_has_no_column(document: Any) -> None:
     assert "| case | base | new | times as long (interval) |\n" in text_of(made)
 
 
+def test_where_no_case_has_another_verdict_the_unclear_ones_are_shown(document: Any) -> None:
+    text = text_of(duet_of(document, "blind few", "blind", "same more", "unclear"))
+    assert "No verdict" not in text
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    first, *others = [row.split("`")[1] for row in rows]
+    assert first == "layers.case_2"
+    assert sorted(others) == ["layers.case_0", "layers.case_1", "layers.case_3"]
+    assert all("unclear" in row for row in rows[1:])
+    moved = text_of(duet_of(document, "slower", "unclear"))
+    assert [line.split("`")[1] for line in moved.splitlines() if line.startswith("| `")] == ["layers.case_0"]
+
+
 def test_eight_rows_are_shown_and_the_others_counted(document: Any) -> None:
     text = text_of(duet_of(document, *["slower"] * 11, "slower control", failed=2, skipped=1), "https://example.org/r")
     assert text.count("| `layers.") == 8
