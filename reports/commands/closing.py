@@ -1,4 +1,4 @@
-"""The answer of a run's file in a few lines: what a command prints last that has measured on several machines."""
+"""The answer of a run's file in a few lines: what a command prints last that has measured."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torchduet.bench.files.collecting import without_collecting
+from torchduet.reports.text import units
 from torchduet.reports.text.escaping import plain
 
 if TYPE_CHECKING:
     from torchduet.reports.read.run_file import Run
+
+MAX_PROFILES = 3
 
 
 @without_collecting()
@@ -39,7 +42,22 @@ def _of_one(run: Run) -> tuple[str, Sequence[str]]:
     given = answers(tables.comparisons, loaders.choices(run), budget_of(run.about["options"]))
     found = headline(run, tables.cases, given)
     each = [f"{answer.title}: {answer.words.lower()}, {answer.counts}" for answer in given] if len(given) > 1 else []
-    return found.title, [*found.lead, *each]
+    return found.title, [*found.lead, *each, *_profiles(run)]
+
+
+def _profiles(run: Run) -> list[str]:
+    """What takes the time of each profiled case: the first categories, and the operator with the longest own time."""
+    from torchduet.reports.profile.section import section
+
+    data = section(run)
+    lines = []
+    for profile in data["profiles"][:MAX_PROFILES] if data else ():
+        parts = [profile.headline, *filter(None, [profile.second])]
+        if profile.operators:
+            first = profile.operators[0]
+            parts.append(f"most of all {first.name} with {units.seconds(first.own)} per call")
+        lines.append(f"Profiled {profile.case}: {', '.join(parts)}")
+    return lines
 
 
 def _of_several(runs: list[Run]) -> tuple[str, Sequence[str]]:

@@ -14,6 +14,7 @@ from tests.reports.sample import make_run
 from tests.reports.test_duet import make_duet
 from tests.reports.tracing import call, change, document, span, step, steps, write
 from torchduet.bench.record.schema import LOADER_ENDS, LOADER_STARTS
+from torchduet.reports.commands.closing import closing
 from torchduet.reports.html.run_page import render
 from torchduet.reports.profile.balance import balance
 from torchduet.reports.profile.balance import sentences as balance_sentences
@@ -362,6 +363,17 @@ def test_the_lead_says_what_takes_the_time_of_two_cases_and_how_many_more_were_p
     shares = [float(share) for share in re.findall(r"flex-grow: ([\d.]+)", lead)]
     assert sum(shares) == pytest.approx(2, abs=0.01)  # each bar is a whole call
     assert shares[:2] == [0.4, 0.3]
+
+
+def test_the_last_lines_of_a_run_say_what_takes_the_time(tmp_path: Path) -> None:
+    path = profiled(tmp_path, ["a.json.gz"])
+    write(tmp_path / "a.json.gz", *steps(5))
+    *_, last = closing(str(path))
+    case = load(path).records[0]["case"]["id"]
+    assert last.strip().startswith(
+        f"Profiled {case}: 40 % matrix products and convolutions, 30 % optimizer, most of all "
+    )
+    assert re.search(r"most of all \S+ with \S+ µs per call$", last)
 
 
 def test_a_share_that_is_next_to_nothing_is_not_named(tmp_path: Path) -> None:
