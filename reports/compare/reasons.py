@@ -12,7 +12,7 @@ TODO = {
     "apart": DUET,
     "own": "longer --budget, or a duet",
     "many": "use a duet",
-    "withheld": "fewer --threads",
+    "withheld": "close what else runs, or fewer --threads",
     "visits": "longer --budget",
     "placements": "longer --budget",
     "unguarded": "measure both again, with pilots",
