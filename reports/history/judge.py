@@ -267,8 +267,8 @@ def _straying(values: Numbers, level: float, noise: Noise, threshold: float) -> 
 
 def _off(stray: float) -> str:
     return (
-        f"the latest run is {percent(stray)} off its level; two such runs in a row are suspected, and it takes {AFTER} "
-        f"to be a change, in {MIN_RUNS} runs or more"
+        f"the latest run is {percent(stray)} off its level; two such runs in a row may be suspected, and it takes "
+        f"{AFTER} to be a change, in {MIN_RUNS} runs or more"
     )
 
 

@@ -100,7 +100,7 @@ def _astray(judged: Judged) -> str:
     commit = commit_of(judged.history, int(np.flatnonzero(np.isfinite(line.logs))[-1]))
     more = f" ({plural(len(found) - 1, 'more case is', 'more cases are')} off, too)" if found[1:] else ""
     name = short_names([one.id for one in judged.history.cases])[case.id]
-    return f"latest run of {name}, {commit}, {what}{more}; another such run would make it suspected"
+    return f"latest run of {name}, {commit}, {what}{more}; another such run may make it suspected"
 
 
 def _nothing(judged: Judged, latest: Sequence[Event], common: bool) -> str:

@@ -81,7 +81,7 @@ def test_a_single_run_is_no_suspicion_but_is_named(shared_document: Any, tmp_pat
     one = judged_of(tmp_path, shared_document, 5, 4)
     assert not one.suspicions()
     assert headline(one, []).startswith("The latest run of matmul.square")
-    assert "another such run would make it suspected" in headline(one, [])
+    assert "another such run may make it suspected" in headline(one, [])
 
 
 def test_without_a_step_nothing_is_suspected(shared_document: Any, tmp_path: Path) -> None:
