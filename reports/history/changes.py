@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean, median
 
 import numpy as np
@@ -31,6 +31,8 @@ TRIMMED, TRIMMED_VARIANCE = 0.75, 0.3684  # the least squares that give a varian
 PRIOR_RUNS = 75  # that the common correlation weighs as much as
 NEAR = 30  # runs on either side of a step that estimate its height
 OUTLIER = 4.0  # standard deviations beyond which a run says nothing more on the place of a step
+BETWEEN, STILL_BETWEEN = 3.0, 2.0  # deviations from both levels that place a run between; each of several such runs
+LEAST_NOISE = 1e-4  # of a step: values that do not vary at all would make every difference one
 LOCATED = 0.95  # the chance that a step lies among the runs given
 NORMAL = 1.4826  # standard deviations in a normal distribution's median absolute deviation
 
@@ -62,12 +64,14 @@ class Step:
         index: of the first value after it.
         height: level after − level before, with its 99 % interval; infinite with too few runs.
         earlier, later: how many values earlier and later the step may lie (95 %).
+        gradual: whether values of that range lie between both levels, so that not one run made it alone.
     """
 
     index: int
     height: Interval
     earlier: int = 0
     later: int = 0
+    gradual: bool = False
 
     @property
     def reach(self) -> int:
@@ -142,8 +146,9 @@ def steps(values: Numbers, noise: Noise, threshold: float, earlier: Callable[[in
     Args:
         earlier: number of runs → the noise as it was estimated from so many; None: no step is kept.
     """
-    if len(values) < MIN_RUNS or noise.deviation == 0:
+    if len(values) < MIN_RUNS:
         return []
+    noise = _at_least(noise)
     smooth = clipped(values, noise)
     search = KernelCPD(kernel="linear", min_size=AFTER).fit(smooth[:, None])
     unit = math.log(len(values)) * noise.long_run
@@ -151,12 +156,17 @@ def steps(values: Numbers, noise: Noise, threshold: float, earlier: Callable[[in
     if earlier is not None:
         ends = _with_kept(values, ends, [int(end) for end in search.predict(pen=KEPT_PENALTY * unit)], earlier)
     points = _moved_to_levels(values, _high_enough(smooth, [0, *ends], threshold))
+    points = _without_slopes(values, points, noise.deviation)
     candidates = []
     for begin, point, end in zip(points, points[1:], points[2:], strict=False):
         before, after = values[max(begin, point - NEAR) : point], values[point : min(end, point + NEAR)]
         height = shift(after.tolist(), before.tolist())
-        candidates.append(Step(point, height, *whereabouts(values[begin:end], point - begin, noise.long_run)))
+        candidates.append(Step(point, height, *whereabouts(values[begin:end], point - begin, noise)))
     return [step for step in candidates if abs(step.height.point) >= threshold and step.index <= len(values) - AFTER]
+
+
+def _at_least(noise: Noise) -> Noise:
+    return replace(noise, deviation=max(noise.deviation, LEAST_NOISE))
 
 
 def _with_kept(values: Numbers, found: list[int], less_strict: list[int], earlier: Callable[[int], Noise]) -> list[int]:
@@ -172,7 +182,7 @@ def _was_found(values: Numbers, point: int, found: list[int], earlier: Callable[
     begin = max((other for other in found if other < point), default=0)
     end = min(other for other in found if other > point)
     for runs in range(max(point + AFTER, MIN_RUNS), min(end, point + NEAR) + 1):
-        noise = earlier(runs)
+        noise = _at_least(earlier(runs))
         smooth = clipped(values[:runs], noise)[begin:]
         strict = PENALTY * math.log(runs) * noise.long_run
         places = range(max(point - SHIFTED, begin + AFTER), min(point + SHIFTED, runs - AFTER) + 1)
@@ -220,7 +230,48 @@ def _moved_to_levels(values: Numbers, points: list[int]) -> list[int]:
     return moved
 
 
-def whereabouts(values: Numbers, place: int, long_run: float) -> tuple[int, int]:
+def _without_slopes(values: Numbers, points: list[int], deviation: float) -> list[int]:
+    """The change points without the second one of a level of two runs that differ: they lie on a slope."""
+    kept = list(points)
+    for end in points[2:-1]:
+        at = kept.index(end)
+        begin = kept[at - 1]
+        first, middle, last = (float(np.median(values[a:b])) for a, b in itertools.pairwise(kept[at - 2 : at + 2]))
+        differ = end - begin < AFTER and float(np.ptp(values[begin:end])) > BETWEEN * math.sqrt(2) * deviation
+        if differ and (middle - first) * (last - middle) > 0:
+            del kept[at]
+    return kept if kept == points else _moved_to_levels(values, kept)
+
+
+def whereabouts(values: Numbers, place: int, noise: Noise) -> tuple[int, int, bool]:
+    """How many values earlier and later a step may lie, and whether it is gradual.
+
+    A step is gradual if values beside it lie between both levels: then it was made in all of that range, however long.
+    """
+    earlier, later = _located(values, place, noise.long_run)
+    first, last = _between(values, place, noise.deviation)
+    return max(earlier, place - first), max(later, last - place), first < last
+
+
+def _between(values: Numbers, place: int, deviation: float) -> tuple[int, int]:
+    """The first value that is no longer of the level before a step, and the first one of the level after it.
+
+    They are the same unless at least one value lies between both levels by more than its noise explains.
+    """
+    before, after = float(np.median(values[:place])), float(np.median(values[place:]))
+    least = deviation * math.sqrt(1 + 1 / min(place, len(values) - place))
+    up = 1.0 if after > before else -1.0
+    margins = np.minimum(up * (values - before), up * (after - values)) / least if least else np.zeros(len(values))
+    first = last = place
+    while first > 1 and margins[first - 1] > STILL_BETWEEN:
+        first -= 1
+    while last < len(values) - 1 and margins[last] > STILL_BETWEEN:
+        last += 1
+    enough = last - first > 1 or bool((margins[first:last] > BETWEEN).any())
+    return (first, last) if enough else (place, place)
+
+
+def _located(values: Numbers, place: int, long_run: float) -> tuple[int, int]:
     """How many values earlier and later a step may lie, at 95 %, by half the window at most.
 
     The places as likely as the values make them, with the same chance before: exp(−S / 2 v) by the sum S of squared

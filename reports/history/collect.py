@@ -237,3 +237,17 @@ def _parts(table: pa.Table, rows: Sequence[int]) -> dict[int, int]:
 
 def _moment(row: dict[str, float]) -> float:
     return row["when"] if row["when"] is not None else row["modified"] / 1e9
+
+
+def left_out(collection: Collection) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The files that are in no series: (heading, [(path, reason)])."""
+    groups = (
+        ("Cannot be used", list(collection.bad)),
+        ("Duets", list(collection.duets)),
+        ("Copies of a run", [(path, f"holds the same as {original}") for path, original in collection.copies]),
+        ("Parts of a run", [(path, f"ended early, and was resumed to {run}") for path, run in collection.parts]),
+        ("Parts of a merged run", [(path, f"is in {run}, which counts") for path, run in collection.merged]),
+        ("Other tools’ files", list(collection.others)),
+        ("Without a date", [(path, "is placed by the time its file was last changed") for path in collection.undated]),
+    )
+    return [(name, rows) for name, rows in groups if rows]

@@ -154,6 +154,7 @@ class _Judge:
         last = next((change for change in reversed(judged) if change.verdict != "machine"), None)
         verdict = last.verdict if last else "same"
         stray = _straying(values[since:], level, noise, self.threshold)
+        stray = self._of_code(case, stray, STRAYING * noise.deviation, at[since:], raw)
         if stray and not last:
             verdict = "unclear"
         suspicion = self._suspicion(case, what, at, values, since, raw, rest)
@@ -170,6 +171,7 @@ class _Judge:
         if suspicion:
             return Line(logs, None, (), _level(values), None, "suspected", _few_since(suspicion), suspicion)
         stray = strays(values, rest.others, self.threshold, rest.within) if rest else 0.0
+        stray = self._of_code(case, stray, 0.0, at, raw)
         why = _off(stray) if stray else f"{plural(len(at), 'run')} of it; {MIN_RUNS} are needed"
         return Line(logs, None, (), _level(values), None, "unclear", why, stray=stray)
 
@@ -204,8 +206,20 @@ class _Judge:
             if not _beyond(step.height, _rise(raw, *window), pilots):
                 verdict = "machine"
         since = (following or runs) - step.index
-        perhaps = tuple(int(run) for run in at[step.index - step.earlier : step.index + step.later + 1])
-        return Change(case, what, before, after, step.height, step.reach, since, pilots, verdict, perhaps=perhaps)
+        # A run that did not measure the case may be the one as well as the next one that did.
+        first, last = int(at[step.index - step.earlier - 1]) + 1, int(at[step.index + step.later])
+        perhaps, reach = tuple(range(first, last + 1)), max(after - first, last - after)
+        return Change(
+            case, what, before, after, step.height, reach, since, pilots, verdict, perhaps=perhaps, gradual=step.gradual
+        )
+
+    def _of_code(self, case: CaseName, stray: float, noise: float, at: Places, raw: Numbers | None) -> float:
+        """By how much the latest run strays, if that is more than the pilots may explain; else 0."""
+        if not stray or raw is None:
+            return stray
+        window = at[:-1][-NEAR:], at[-1:]
+        height = Interval(stray, stray - noise, stray + noise)
+        return stray if _beyond(height, _rise(raw, *window), self._pilots(case, *window)) else 0.0
 
     def _pilots(self, case: CaseName, before: Places, after: Places) -> Mapping[str, float]:
         rises = {}
@@ -253,8 +267,8 @@ def _straying(values: Numbers, level: float, noise: Noise, threshold: float) -> 
 
 def _off(stray: float) -> str:
     return (
-        f"the latest run is {percent(stray)} off its level; two such runs in a row are suspected, and it takes {AFTER} "
-        f"to be a change, in {MIN_RUNS} runs or more"
+        f"the latest run is {percent(stray)} off its level; two such runs in a row may be suspected, and it takes "
+        f"{AFTER} to be a change, in {MIN_RUNS} runs or more"
     )
 
 

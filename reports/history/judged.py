@@ -23,12 +23,14 @@ class Change:
         before: index of the last run before it.
         after: index of the first run after it.
         height: log(after / before) with its 99 % interval; infinite with too few runs.
-        reach: how many runs of the series earlier or later it may lie (95 %).
+        reach: how many runs earlier or later it may lie (95 %).
         runs: number of runs at the new level.
         pilots: change of the pilots beside its family over the same runs, kind → log(after / before).
         verdict: slower, faster; "machine" where the pilots may explain it.
         suspected: whether it has too few runs for a change point (``suspicion``).
-        perhaps: the runs with any of which it may have come (95 %), in the order of time; empty: ``after`` alone.
+        perhaps: the runs with any of which it may have come (95 %), in the order of time; also those that did not
+            measure the case. Empty: ``after`` alone.
+        gradual: whether it came in steps with several of these runs, as values between both levels show.
     """
 
     case: CaseName
@@ -42,6 +44,7 @@ class Change:
     verdict: str
     suspected: bool = False
     perhaps: tuple[int, ...] = ()
+    gradual: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,11 @@ class Judged:
         """All changes of times and speed-ups that the machine does not explain."""
         lines = [line for line in (*self.times, *self.speedups) if line]
         return [change for line in lines for change in line.changes if change.verdict != "machine"]
+
+    def strays(self) -> list[tuple[CaseName, Line]]:
+        """The cases whose latest time is far off its level, the farthest first."""
+        found = [one for one in zip(self.history.cases, self.times, strict=True) if one[1].stray]
+        return sorted(found, key=lambda one: -abs(one[1].stray))
 
     def suspicions(self) -> list[Change]:
         """All steps that are suspected only, the largest first."""

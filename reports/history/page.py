@@ -17,7 +17,7 @@ from torchduet.reports.history import plot as plots
 from torchduet.reports.history import words
 from torchduet.reports.history.changes import MIN_RUNS
 from torchduet.reports.history.chart_data import Drawn, axis_of, pilots_of
-from torchduet.reports.history.collect import Collection
+from torchduet.reports.history.collect import Collection, left_out
 from torchduet.reports.history.events import Event, events
 from torchduet.reports.history.judged import SPEEDUP, TIME, VERDICTS, Change, Judged, Line
 from torchduet.reports.history.lazy_charts import pilot_chart
@@ -97,7 +97,7 @@ def render(
         setting=SETTING,
         suspected_rates=SUSPECTED,
         suspected_setting=SUSPECTED_SETTING,
-        left_out=[(name, rows[:MAX_NAMED], len(rows)) for name, rows in words.left_out(collection)],
+        left_out=[(name, rows[:MAX_NAMED], len(rows)) for name, rows in left_out(collection)],
         notes=collection.notes,
         runs=len(collection.runs),
     )
@@ -109,6 +109,7 @@ def _entry(judged: Judged, all_events: Sequence[Event], anchor: str, machines: l
     slower = {change.case.id for event in recent for change in event.of(TIME, "slower")}
     faster = {change.case.id for event in recent for change in event.of(TIME, "faster")}
     history = judged.history
+    headline = words.headline(judged, all_events)
     suspicions = judged.suspicions()
     return {
         "judged": judged,
@@ -118,7 +119,8 @@ def _entry(judged: Judged, all_events: Sequence[Event], anchor: str, machines: l
         "tone": "no" if slower else "yes" if faster else "same" if len(history.runs) >= MIN_RUNS else "unclear",
         "suspicions": suspicions,
         "span": words.span(history),
-        "headline": words.headline(judged, all_events),
+        "headline": headline,
+        "astray": words.besides(judged, headline),
         "quiet": not recent,
         "recent": shown,
         "older": list(all_events[len(shown) : MAX_EVENTS]),
@@ -175,7 +177,7 @@ def _pilots(judged: Judged, prefix: str, machine: str, helper: Helper) -> Callab
 def _plots(
     judged: Judged, all_events: Sequence[Event], most: int, anchor: str, reports: Mapping[str, str]
 ) -> dict[tuple[str, str], tuple[Plot, Line]]:
-    """The plots, (case, what) → the plot and its series: those that changed or are suspected first, then all times.
+    """The plots, (case, what) → the plot and its series: the headline’s, those that changed or are suspected, all.
 
     Args:
         most: number of points in all of them.
@@ -189,13 +191,11 @@ def _plots(
         for change in sorted(event.changes, key=lambda change: (change.verdict != "slower", -abs(change.height.point)))
         if change.what == what
     ]
-    strays = sorted(
-        (case.id for case, line in zip(history.cases, judged.times, strict=True) if line.stray),
-        key=lambda case: -abs(judged.times[indices[case]].stray),
-    )
+    first = words.moved_of(words.recent(judged, all_events))[:1]
+    strays = [case.id for case, _ in judged.strays()]
     wanted = dict.fromkeys(
         (
-            *((change.case.id, change.what) for change in (*changed, *judged.suspicions())),
+            *((change.case.id, change.what) for change in (*first, *changed, *judged.suspicions())),
             *((case, TIME) for case in (*strays, *indices)),
         )
     )

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from torchduet.bench.record.statistics import CONFIDENCE, Interval
-from torchduet.reports.history.changes import AFTER, MIN_RUNS, NORMAL, Step, whereabouts
+from torchduet.reports.history.changes import AFTER, MIN_RUNS, NORMAL, Noise, Step, whereabouts
 from torchduet.reports.history.series import Numbers
 
 MIN_SUSPECTED = 3  # runs of a series
@@ -99,8 +99,9 @@ def suspected(values: Numbers, others: Others, asked: int, threshold: float, wit
     if _gap(values, best, height) < APART * abs(height):
         return None
     reach = error * float(student.ppf((1 + CONFIDENCE) / 2, degrees))
-    long_run = error**2 / (1 / best + 1 / (len(values) - best))
-    return Step(best, Interval(height, height - reach, height + reach), *whereabouts(values, best, long_run))
+    deviation = error / math.sqrt(_alike(others) * (1 / best + 1 / (len(values) - best)))
+    noise = Noise(deviation, others.correlation)
+    return Step(best, Interval(height, height - reach, height + reach), *whereabouts(values, best, noise))
 
 
 def strays(values: Numbers, others: Others, threshold: float, within: float = 0.0) -> float:
@@ -136,5 +137,9 @@ def _spread(values: Numbers, place: int, others: Others, within: float) -> tuple
     own = sum(float(((side - side.mean()) ** 2).sum()) for side in (values[:place], values[place:]))
     degrees = others.degrees + len(values) - 2
     variance = max((others.degrees * others.deviation**2 + own) / degrees, within**2) if degrees else within**2
-    alike = (1 + others.correlation) / (1 - others.correlation)
-    return math.sqrt(max(variance, 1e-18) * alike * (1 / place + 1 / (len(values) - place))), degrees
+    return math.sqrt(max(variance, 1e-18) * _alike(others) * (1 / place + 1 / (len(values) - place))), degrees
+
+
+def _alike(others: Others) -> float:
+    """How many times the variance of a mean is that of independent runs."""
+    return (1 + others.correlation) / (1 - others.correlation)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from torchduet.bench.record.words.counting import plural
 from torchduet.reports.history import words
-from torchduet.reports.history.collect import Collection
+from torchduet.reports.history.collect import Collection, left_out
 from torchduet.reports.history.events import Event, events
 from torchduet.reports.history.judged import SPEEDUP, TIME, Judged
 from torchduet.reports.text.escaping import plain
@@ -21,7 +21,7 @@ def terminal(collection: Collection, judged: Sequence[Judged]) -> str:
     lines = [line for machine in judged for line in _machine(machine, words.label(machine.history.machine, machines))]
     for note in collection.notes:
         lines.append(f"! {note}")
-    for name, rows in words.left_out(collection):
+    for name, rows in left_out(collection):
         lines.append(f"{name} ({len(rows)})")
         lines += [f"  {path}: {why}" for path, why in rows[:MAX_FILES]]
         if len(rows) > MAX_FILES:
@@ -32,9 +32,12 @@ def terminal(collection: Collection, judged: Sequence[Judged]) -> str:
 def _machine(judged: Judged, label: str) -> Iterator[str]:
     all_events = events(judged.changes())
     history = judged.history
-    yield f"{label} [{history.machine.key}]: {words.headline(judged, all_events)}"
+    headline = words.headline(judged, all_events)
+    yield f"{label} [{history.machine.key}]: {headline}"
     yield f"  {words.span(history)}, {plural(len(history.cases), 'case')}"
     yield from (f"  {sentence}" for sentence in words.common_changes(judged)[:1])
+    if astray := words.besides(judged, headline):
+        yield f"  {astray}"
     for suspicion in judged.suspicions()[:MAX_ROWS]:
         yield f"  suspected: {words.suspicion(judged, suspicion)}"
     recent = words.recent(judged, all_events)
@@ -43,10 +46,10 @@ def _machine(judged: Judged, label: str) -> Iterator[str]:
         if left <= 0:
             break
         yield ""
-        yield f"  {words.event_title(event).capitalize()} with {words.run_name(history, event.after)}"
-        if versions := words.new_versions(history.runs[event.after]):
+        yield f"  {words.event_title(event).capitalize()} {words.came_with(judged, event)}"
+        if versions := words.versions_of(judged, event):
             yield f"  New: {versions}"
-        rows = list(_rows(event))
+        rows = list(_rows(judged, event))
         width = max(len(row[0]) for row in rows[:left])
         for case, what, change, interval, certainty in rows[:left]:
             yield f"    {case:{width}}  {what:8}  {change:>8}  {interval}{'; ' if interval else ''}{certainty}"
@@ -59,8 +62,9 @@ def _machine(judged: Judged, label: str) -> Iterator[str]:
     yield ""
 
 
-def _rows(event: Event) -> Iterator[tuple[str, str, str, str, str]]:
+def _rows(judged: Judged, event: Event) -> Iterator[tuple[str, str, str, str, str]]:
     for what in (TIME, SPEEDUP):
         for verdict in ("slower", "faster"):
             for change in event.of(what, verdict):
-                yield change.case.id, what, words.size(change), words.interval(change), words.certainty(change)
+                certainty = words.certainty(judged, change)
+                yield change.case.id, what, words.size(change), words.interval(change), certainty

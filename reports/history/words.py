@@ -7,13 +7,14 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from torchduet.bench.record.machines.key import Machine
 from torchduet.bench.record.words.case_names import short_names
 from torchduet.bench.record.words.counting import plural
 from torchduet.reports.compare.verdicts import percent
 from torchduet.reports.history.changes import AFTER, MIN_RUNS
-from torchduet.reports.history.collect import Collection
-from torchduet.reports.history.events import Event, commit_of, commits_of
+from torchduet.reports.history.events import Event, commit_of, commits_of, runs_of
 from torchduet.reports.history.judged import SPEEDUP, TIME, VERDICTS, Change, Judged
 from torchduet.reports.history.series import History, RunMark
 from torchduet.reports.history.suspicion import MIN_SUSPECTED
@@ -43,16 +44,17 @@ def headline(judged: Judged, events: Sequence[Event]) -> str:
         return "Nothing measures how much the machine changed, so no change can be told from drift"
     common = "".join(f"; all cases on {change.case.device} {size(change)}" for change in _common(judged))
     latest = recent(judged, events)
-    if moved := _moved(latest):
+    if moved := moved_of(latest):
         return f"{_became(judged, moved)}{common}"
     if suspicions := judged.suspicions():
         return f"{_suspected(judged, suspicions)}{common}"
-    if stray := _stray(judged):
-        return f"{stray}{common}"
-    return f"{_nothing(judged, latest, bool(common))}{common}"
+    astray = _astray(judged)
+    if astray and runs < MIN_RUNS:
+        return f"The {astray}{common}"
+    return f"{_nothing(judged, latest, bool(common))}{common}{f'; the {astray}' if astray else ''}"
 
 
-def _moved(latest: Sequence[Event]) -> list[Change]:
+def moved_of(latest: Sequence[Event]) -> list[Change]:
     """The latest changes of time: slower first, of each the largest first."""
     changes = [change for event in latest for change in event.changes if change.what == TIME]
     return sorted(changes, key=lambda change: (change.verdict != "slower", -abs(change.height.point)))
@@ -67,7 +69,7 @@ def _became(judged: Judged, moved: Sequence[Change]) -> str:
         for verdict in ("slower", "faster")
         if counts[verdict]
     ]
-    what = f"{_short(judged, first)} became {factor(first)} with {commits_of(judged.history, first)}"
+    what = f"{_short(judged, first)} became {factor(first)} {commits_of(judged.history, first)}"
     return "; ".join((what, *rest))
 
 
@@ -77,21 +79,28 @@ def _suspected(judged: Judged, suspicions: Sequence[Change]) -> str:
     speed = "" if first.what == TIME else "’s speed-up"
     more = len({change.case.id for change in times} - {first.case.id})
     rest = f"; {plural(more, 'more case is', 'more cases are')} suspected" if more else ""
-    since = commits_of(judged.history, first)
-    return f"{_short(judged, first)}{speed} is suspected to be {factor(first)} since {since}{rest}"
+    since = commits_of(judged.history, first, "since")
+    return f"{_short(judged, first)}{speed} is suspected to be {factor(first)} {since}{rest}"
 
 
-def _stray(judged: Judged) -> str:
-    """That the latest run of a case is far off, which is no suspicion yet; empty without one."""
-    found = [(case, line.stray) for case, line in zip(judged.history.cases, judged.times, strict=True) if line.stray]
-    if not found or len(judged.history.runs) >= MIN_RUNS:
+def besides(judged: Judged, headline: str) -> str:
+    """That the latest run of a case is far off its level, if it is and the headline does not say so."""
+    astray = _astray(judged)
+    return f"The {astray}" if astray and astray not in headline else ""
+
+
+def _astray(judged: Judged) -> str:
+    """The latest run that is farthest off its case's level, which is no suspicion yet; empty without one."""
+    found = judged.strays()
+    if not found:
         return ""
-    case, stray = max(found, key=lambda item: abs(item[1]))
-    times = units.digits(math.exp(abs(stray)))
-    what = f"took {times} times as long" if stray > 0 else f"was {times} times as fast"
-    commit = commit_of(judged.history, len(judged.history.runs) - 1)
+    case, line = found[0]
+    times = units.digits(math.exp(abs(line.stray)))
+    what = f"took {times} times as long" if line.stray > 0 else f"was {times} times as fast"
+    commit = commit_of(judged.history, int(np.flatnonzero(np.isfinite(line.logs))[-1]))
+    more = f" ({plural(len(found) - 1, 'more case is', 'more cases are')} off, too)" if found[1:] else ""
     name = short_names([one.id for one in judged.history.cases])[case.id]
-    return f"The latest run of {name}, {commit}, {what}; another such run would make it suspected"
+    return f"latest run of {name}, {commit}, {what}{more}; another such run may make it suspected"
 
 
 def _nothing(judged: Judged, latest: Sequence[Event], common: bool) -> str:
@@ -169,39 +178,64 @@ def interval(change: Change) -> str:
     return f"{percent(change.height.low)} to {percent(change.height.high)}"
 
 
-def certainty(change: Change) -> str:
-    """``12 runs since; may lie 2 runs off``."""
+def certainty(judged: Judged, change: Change) -> str:
+    """``12 runs since; may lie 2 runs off``, ``12 runs since; in steps from c50b656 to 56a4906``."""
     off = f"; may lie {plural(change.reach, 'run')} off" if change.reach else ""
+    if change.gradual:
+        off = f"; {commits_of(judged.history, change)}"
     few = " (few)" if change.runs <= AFTER else ""
     return f"{plural(change.runs, 'run')} since{few}{off}"
+
+
+def came_with(judged: Judged, event: Event) -> str:
+    """``with 0041.json (5 March 2026, 03:00 UTC, commit 1a2b3c)``, ``in steps from 0041.json (…) to 0043.json (…)``."""
+    return runs_of(event, lambda run: run_name(judged.history, run))
+
+
+def paths_of(judged: Judged, event: Event) -> str:
+    """``with 0041.json``, ``with 0041.json or 0042.json``."""
+    return runs_of(event, lambda run: judged.history.runs[run].path)
+
+
+def versions_of(judged: Judged, event: Event) -> str:
+    """The new versions of the runs that an event may have come with."""
+    return ", ".join(filter(None, (new_versions(judged.history.runs[run]) for run in event.perhaps)))
 
 
 def suspicion(judged: Judged, change: Change) -> str:
     """``layers.net[n=256] cpu eager fp32: +80 % since 56a4906, +75 % to +85 %; 2 runs since, so not a change yet``."""
     what = "" if change.what == TIME else f" of its {SPEEDUP}"
-    since = commits_of(judged.history, change)
+    since = commits_of(judged.history, change, "since")
     runs = plural(change.runs, "run")
-    return (
-        f"{change.case.id}: {size(change)}{what} since {since}, {interval(change)}; {runs} since, so not a change yet"
-    )
+    return f"{change.case.id}: {size(change)}{what} {since}, {interval(change)}; {runs} since, so not a change yet"
 
 
 def markdown(judged: Judged, case: str, changes: Sequence[Change]) -> str:
     """A case's changes as a line of Markdown, for a comment or an issue."""
     parts = [
         f"{'suspected ' if change.suspected else ''}{size(change)} ({interval(change) or 'too few runs'}) of "
-        f"{change.what} with {commits_of(judged.history, change)}"
+        f"{change.what} {commits_of(judged.history, change)}"
         for change in changes
         if change.verdict != "machine"
     ]
     runs = plural(len(judged.history.runs), "run")
-    return f"- {code_span(case)}: {'; '.join(parts) or 'no change'}, in {runs}"
+    off = next(
+        (f"; its latest run is {percent(line.stray)} off its level" for one, line in judged.strays() if one.id == case),
+        "",
+    )
+    return f"- {code_span(case)}: {'; '.join(parts) or 'no change'}, in {runs}{off}"
 
 
 def command(judged: Judged, changes: Sequence[Change]) -> str:
-    """Compares the run before a case's last change with the run after it; without one, the first with the latest."""
+    """Compares the run before a case's last change with the run after it; without one, the first with the latest.
+
+    Of the runs that the change may have come with, it is the one before the first, and the last.
+    """
     history = judged.history
-    before, after = (changes[-1].before, changes[-1].after) if changes else (0, len(history.runs) - 1)
+    before, after = 0, len(history.runs) - 1
+    if changes:
+        last = changes[-1]
+        before, after = (last.perhaps[0] - 1, last.perhaps[-1]) if last.perhaps else (last.before, last.after)
     return shlex.join(["torchduet", "compare", history.runs[before].path, history.runs[after].path])
 
 
@@ -244,40 +278,14 @@ def common_changes(judged: Judged) -> list[str]:
                 cause = f"{moved}: not the machine alone, but something that all cases share, such as a new version"
             else:
                 cause = "no pilots show whether the machine is the cause"
-            run = judged.history.runs[change.after]
-            new = f" ({new_versions(run)})" if run.changed else ""
+            event = Event(change.before, change.after, (change,))
+            versions = versions_of(judged, event)
+            runs = f"{paths_of(judged, event)}{f' ({versions})' if versions else ''}"
             texts.append(
-                f"The times of {change.case.id} changed together by {size(change)} with {run.path}{new}; {cause}. "
+                f"The times of {change.case.id} changed together by {size(change)} {runs}; {cause}. "
                 "This common change is subtracted from every case."
             )
     return texts
-
-
-def guard(judged: Judged) -> str:
-    """How changes of the machine are kept out of the verdicts on times."""
-    if judged.guarded:
-        return (
-            "The movement common to all other families of the device is subtracted from times. A change of time must "
-            "also exceed that of the pilots beside the family. Speed-ups are timed in alternation and need neither."
-        )
-    return (
-        "Times of cases without pilots or at least four other families on their device are not judged: nothing "
-        "measures how much the machine changed. Speed-ups are judged, because they are timed in alternation."
-    )
-
-
-def left_out(collection: Collection) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The files that are in no series: (heading, [(path, reason)])."""
-    groups = (
-        ("Cannot be used", list(collection.bad)),
-        ("Duets", list(collection.duets)),
-        ("Copies of a run", [(path, f"holds the same as {original}") for path, original in collection.copies]),
-        ("Parts of a run", [(path, f"ended early, and was resumed to {run}") for path, run in collection.parts]),
-        ("Parts of a merged run", [(path, f"is in {run}, which counts") for path, run in collection.merged]),
-        ("Other tools’ files", list(collection.others)),
-        ("Without a date", [(path, "is placed by the time its file was last changed") for path in collection.undated]),
-    )
-    return [(name, rows) for name, rows in groups if rows]
 
 
 def span(history: History) -> str:

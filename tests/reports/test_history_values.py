@@ -113,7 +113,46 @@ def test_ten_runs_are_enough_for_a_step_and_nine_are_not() -> None:
     values = np.concatenate([np.zeros(5), np.full(5, 0.5)]) + noisy(np.random.default_rng(11), 10, 0.004)
     assert [step.index for step in steps(values, Noise(0.004, 0.0), THRESHOLD)] == [5]
     assert steps(values[:9], Noise(0.004, 0.0), THRESHOLD) == []
-    assert steps(values, Noise(0.0, 0.0), THRESHOLD) == []
+
+
+def test_a_step_in_a_series_without_noise_is_a_change() -> None:
+    values = np.concatenate([np.zeros(12), np.full(12, math.log(1.2))])
+    (step,) = steps(values, Noise(0.0, 0.0), THRESHOLD)
+    assert (step.index, step.reach, step.gradual) == (12, 0, False)
+    assert step.height.point == pytest.approx(math.log(1.2))
+    assert steps(np.zeros(24), Noise(0.0, 0.0), THRESHOLD) == []
+    assert [(change.after, change.verdict) for change in line_of(values).changes] == [(12, "slower")]
+    assert line_of(np.zeros(24)).changes == ()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_values_between_both_levels_make_a_step_gradual_unless_noise_explains_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    in_four = stepped(rng, (12, 0.0), (1, 0.05), (1, 0.1), (1, 0.15), (9, 0.2), deviation=0.006)
+    in_two = stepped(rng, (12, 0.0), (1, 0.1), (11, 0.36), deviation=0.006)
+    at_once = stepped(rng, (12, 0.0), (12, 0.2), deviation=0.006)
+    noise = Noise(0.006, 0.0)
+    for values, first, last, gradual in ((in_four, 12, 15, True), (in_two, 12, 13, True), (at_once, 12, 12, False)):
+        for sign in (1, -1):
+            found = steps(sign * values, noise, THRESHOLD)
+            assert {step.gradual for step in found} == {gradual}
+            assert min(step.index - step.earlier for step in found) == first
+            assert max(step.index + step.later for step in found) == last
+            assert sum(sign * step.height.point for step in found) == pytest.approx(values[-1], abs=0.025)
+
+
+def test_what_lies_between_is_a_level_or_more_than_noise() -> None:
+    slightly = np.array([0.0] * 12 + [0.1] * 12)
+    slightly[12] = 0.08
+    assert not changes.whereabouts(slightly, 12, Noise(0.02, 0.0))[2]
+    assert changes.whereabouts(slightly, 12, Noise(0.005, 0.0)) == (0, 1, True)
+    twice = np.repeat([0.0, 0.1, 0.2], [12, 2, 10])
+    assert changes._without_slopes(twice, [0, 12, 14, 24], 0.006) == [0, 12, 14, 24]
+    twice[12:14] = 0.09, 0.15
+    assert changes._without_slopes(twice, [0, 12, 14, 24], 0.006) == [0, 13, 24]
+    assert changes._without_slopes(twice, [0, 12, 14, 24], 0.02) == [0, 12, 14, 24]  # noise explains that they differ
+    twice[14:] = 0.0
+    assert changes._without_slopes(twice, [0, 12, 14, 24], 0.006) == [0, 12, 14, 24]  # up and down again
 
 
 def test_a_series_with_a_memory_makes_no_change_points() -> None:
@@ -257,16 +296,20 @@ def test_a_change_point_is_moved_to_where_the_levels_meet_up_to_four_runs_away(r
 
 def test_a_step_is_placed_where_the_values_tell_its_place() -> None:
     clear = np.array([0.0] * 10 + [1.0] * 10)
-    assert changes.whereabouts(clear, 10, 0.01) == (0, 0)
+    assert changes.whereabouts(clear, 10, Noise(0.1, 0.0)) == (0, 0, False)
     between = clear.copy()
     between[9] = 0.5  # as near to the level before as to that after
-    assert changes.whereabouts(between, 10, 0.01) == (1, 0)
-    assert changes.whereabouts(between, 9, 0.01) == (0, 1)
+    assert changes.whereabouts(between, 10, Noise(0.1, 0.0)) == (1, 0, True)
+    assert changes.whereabouts(between, 9, Noise(0.1, 0.0)) == (0, 1, True)
     after = clear.copy()
     after[10] = 0.5
-    assert changes.whereabouts(after, 10, 0.01) == (0, 1)
-    assert changes.whereabouts(clear, 10, 100.0) == (4, 4)  # noise hides the step, and half the window is the limit
-    assert changes.whereabouts(clear, 10, 0.0) == (0, 0)
+    assert changes.whereabouts(after, 10, Noise(0.1, 0.0)) == (0, 1, True)
+    assert changes.whereabouts(clear, 10, Noise(10.0, 0.0)) == (
+        4,
+        4,
+        False,
+    )  # noise hides the step, and half the window is the limit
+    assert changes.whereabouts(clear, 10, Noise(0.0, 0.0)) == (0, 0, False)
 
 
 def test_a_step_is_kept_with_more_runs_though_it_is_a_little_less_clear() -> None:
@@ -309,8 +352,8 @@ def test_steps_below_the_threshold_are_removed_the_lowest_first() -> None:
 
 def test_a_step_can_be_no_further_away_than_the_nearest_end_of_its_levels() -> None:
     values = np.array([0.0, 0.9] * 5 + [1.0, 1.9])
-    assert changes.whereabouts(values, 10, 10.0) == (4, 1)  # one run at least is after it
-    assert changes.whereabouts(values[::-1], 2, 10.0) == (1, 4)
+    assert changes.whereabouts(values, 10, Noise(math.sqrt(10.0), 0.0)) == (4, 1, False)  # one run at least is after it
+    assert changes.whereabouts(values[::-1], 2, Noise(math.sqrt(10.0), 0.0)) == (1, 4, False)
 
 
 def test_a_change_point_is_moved_by_four_runs_at_most() -> None:
