@@ -11,6 +11,7 @@ import pytest
 
 from tests.bench.made_workers import Run, begin
 from torchduet.bench.plugin import closing
+from torchduet.bench.record.units import short_duration
 from torchduet.bench.record.words.overrun import overrun
 
 PAIR = 'suite.compare("a", {"one": one, "two": two}, inputs=inputs, modes=["eager"])\n'
@@ -95,6 +96,29 @@ def test_where_no_stage_took_long_the_rest_is_the_reason() -> None:
     assert overrun(20.0, seconds(30.0, compiling=1.9)) == (
         "the budget of 20 s was overrun by 10 s: starting processes and other work took 28 s"
     )
+
+
+@pytest.mark.parametrize(
+    ("length", "words"),
+    [
+        (0.04, "0.04 s"),
+        (0.5, "0.5 s"),
+        (1.44, "1.4 s"),
+        (3.0, "3 s"),
+        (9.96, "10 s"),
+        (23.4, "23 s"),
+        (80, "1 min 20 s"),
+    ],
+)
+def test_a_short_duration_has_two_significant_digits(length: float, words: str) -> None:
+    assert short_duration(length) == words
+
+
+def test_a_budget_below_a_second_is_not_zero_where_cases_are_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(tmp_path, monkeypatch, PAIR, budget="0.5s")
+    assert "the run's budget of 0.5 s" in run.measuring.out_of_budget()
 
 
 def written(run: Run, duet: Any = None) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torchduet.bench.record.units import digits, duration
+from torchduet.bench.record.units import short_duration
 
 MIN_SHARE = 0.25  # of the budget: an overrun by less is not mentioned
 MIN_SECONDS = 2.0  # the same: it is no delay to a reader
@@ -46,12 +46,6 @@ def overrun(budget: float, seconds: Mapping[str, float], suspended: float = 0.0)
     for words, spent in sorted(took.items(), key=lambda stage: -stage[1]):
         if spent < NAMED_SHARE * over or explained >= over:
             break
-        causes.append(f"{words} {'' if causes else 'took '}{_time(spent)}")
+        causes.append(f"{words} {'' if causes else 'took '}{short_duration(spent)}")
         explained += spent
-    return f"the budget of {_time(budget)} was overrun by {_time(over)}: {', '.join(causes)}"
-
-
-def _time(seconds: float) -> str:
-    """A duration with two significant digits below a minute: ``0.5 s``, ``1.4 s``, ``23 s``, ``1 min 20 s``."""
-    text = digits(seconds, 2)
-    return duration(seconds) if seconds >= 10 else f"{text.rstrip('0').rstrip('.') if '.' in text else text} s"
+    return f"the budget of {short_duration(budget)} was overrun by {short_duration(over)}: {', '.join(causes)}"
