@@ -15,6 +15,8 @@ from torchduet.bench.plugin.pytest_command import PYTHON, SHORT_HEADER, pytest_a
 from torchduet.reports.text.refusal import refuse
 
 ANSWER = ("-p", "torchduet.run_answer")
+# Where pytest's cache cannot be written, only --last-failed and its like lack something.
+WITHOUT_CACHE = ("-W", "ignore::pytest.PytestCacheWarning")
 # Options of pytest-benchmark's own table, which is left out without them.
 OF_TABLE = tuple(f"--benchmark-{name}" for name in ("columns", "compare", "group-by", "name", "sort", "verbose"))
 # The options of pytest-benchmark that write to its storage, read it, or name it.
@@ -41,7 +43,7 @@ def command(arguments: Sequence[str]) -> list[str]:
     """
     folder = cache_folder() / "pytest" / hashlib.sha256(os.fsencode(Path.cwd())).hexdigest()[:16]
     given = [*arguments, *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
-    own = [*SHORT_HEADER, *ANSWER, *unused_storage(folder, given)]
+    own = [*SHORT_HEADER, *ANSWER, *WITHOUT_CACHE, *unused_storage(folder, given)]
     if not any(argument.startswith(OF_TABLE) for argument in given):
         own.append("--benchmark-quiet")
     return [*PYTHON, *pytest_arguments(folder / "cache"), *own, *arguments]

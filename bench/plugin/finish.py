@@ -33,8 +33,8 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
 
     benchmarks: Any = session.config._benchmarksession  # type: ignore[attr-defined]
     pytest_benchmark_adapter.refresh(benchmarks.benchmarks, of)
-    if sharding.is_part(session.config) and not benchmarks.benchmarks:
-        benchmarks.json = None  # it would warn that it saves nothing; the shard's file is written below
+    if not benchmarks.benchmarks:
+        output.save_nothing(session.config, run, json_path(session.config))
     yield
     _complete_shard(session, run)
     output.exit_code(session, run, against.exit_code(session.config.stash[DUET], run))

@@ -15,8 +15,9 @@ from torchduet.bench.files.places import try_folder, write_elsewhere
 from torchduet.bench.files.streams import note, output_is_lost
 from torchduet.bench.host import run_lock
 from torchduet.bench.plan.options import OptionError
+from torchduet.bench.plugin import sharding
 from torchduet.bench.plugin.against_command import BY_COMMAND
-from torchduet.bench.plugin.stash import json_path
+from torchduet.bench.plugin.stash import SELECTED, json_path
 from torchduet.bench.record.duets.gate import Gate
 from torchduet.bench.record.journal import JournalError, path_for
 from torchduet.bench.record.strict_json import strict
@@ -155,6 +156,24 @@ def closing(session: Session, run: Path | None) -> list[str]:
         if how:
             lines.append(f"to continue it, {how}; its results are in {path_for(run)}")
     return lines
+
+
+def save_nothing(config: pytest.Config, session: Session, run: Path | None) -> None:
+    """Have pytest-benchmark save nothing after a run that has timed nothing, and say so; it would only warn.
+
+    The file of a shard is written elsewhere: see :func:`save_without_cases`.
+    """
+    benchmarks: Any = config._benchmarksession  # type: ignore[attr-defined]
+    saves = benchmarks.save or benchmarks.autosave
+    benchmarks.json = benchmarks.save = benchmarks.autosave = None
+    known = os.environ.get(BY_COMMAND, "named")  # empty: the run's file is temporary, of another command
+    selected = SELECTED in config.stash and not session.settings.selecting_only
+    if not selected or sharding.is_part(config) or not known:
+        return
+    if run is not None:
+        session.progress.hints.append(f"nothing was timed, so {run} was not written")
+    elif saves:
+        session.progress.hints.append("nothing was timed, so pytest-benchmark has saved nothing")
 
 
 def save_without_cases(config: pytest.Config, session: Session, run: Path) -> None:

@@ -20,6 +20,7 @@ from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin import given, gpu_clocks, output, sharding
 from torchduet.bench.plugin.pytest_command import BENCH
 from torchduet.bench.plugin.stash import CASES, DUET, LEADER, SESSION, json_path
+from torchduet.bench.record.units import short_duration
 from torchduet.bench.record.words.counting import plural
 from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.preparing import environment_warnings, import_suites
@@ -190,7 +191,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     shard = "" if options.shard is None else f"shard {options.shard}, "
     lines = [
         f"torchduet: tier {options.tier}, {shard}{plural(settings.threads, 'thread')}, "
-        f"budget {whole}{options.budget_seconds:.0f} s · torch {machine.torch} · {hardware}"
+        f"budget {whole}{short_duration(options.budget_seconds)} · torch {machine.torch} · {hardware}"
     ]
     if json_path(config) is None and not settings.selecting_only and not settings.check_only:
         lines.append("torchduet: no report can be rendered: that needs --benchmark-json run.json")

@@ -24,6 +24,9 @@ def forget_stages(config: pytest.Config) -> None:
 @contextlib.contextmanager
 def progress(config: pytest.Config, session: Session) -> Iterator[None]:
     """Show the run's progress below pytest's own line while a case is measured."""
+    if config.pluginmanager.get_plugin("terminalreporter") is None:  # -p no:terminal
+        yield
+        return
     writer = config.get_terminal_writer()
     capture = config.pluginmanager.getplugin("capturemanager")
     quiet = config.get_verbosity() < 0

@@ -21,6 +21,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def short_duration(seconds: float) -> str:
+    """A duration that may be short, with two significant digits below 10 s: ``0.5 s``, ``1.4 s``, ``23 s``."""
+    if seconds >= 10:
+        return duration(seconds)
+    text = digits(seconds, 2)
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} s"
+
+
 def factor(value: float | None) -> str:
     """A speed-up with three significant digits: ``1.31×``."""
     if value is None:

@@ -72,7 +72,7 @@ class Kept(Generic[F]):
         """
         try:
             entries = json.loads(read_text(path))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         if not isinstance(entries, list) or not all(
             isinstance(entry, dict) and self.marker in entry for entry in entries

@@ -132,7 +132,7 @@ def _read(path: Path) -> list[RunPriors]:
     """
     try:
         runs = msgspec.convert(json.loads(read_text(path)), list[RunPriors])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except msgspec.ValidationError as error:
         raise ValueError(f"not a list of priors: {error}") from None

@@ -21,7 +21,7 @@ from torchduet.bench.plan.visits import MIN_VISIT_SECONDS, shortest_visit, visit
 from torchduet.bench.record.journal_events import Began, PilotsTimed
 from torchduet.bench.record.schema import IMPORTING, RunRecord
 from torchduet.bench.record.telemetry import Timed
-from torchduet.bench.record.units import duration
+from torchduet.bench.record.units import duration, short_duration
 from torchduet.bench.run import machine_facts, warm_starts
 from torchduet.bench.run.interpreters import Interpreters
 from torchduet.bench.run.later_visits import LaterVisit, LaterVisits, kept_folder
@@ -233,7 +233,7 @@ class Measuring:
     def out_of_budget(self) -> str:
         """The reason of cases that were left out, as too little of the budget was left."""
         return (
-            f"too little was left of the run's budget of {duration(self.settings.options.budget_seconds)}; "
+            f"too little was left of the run's budget of {short_duration(self.settings.options.budget_seconds)}; "
             "raise --budget or select fewer cases with -k"
         )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+
 SILENT_SECONDS = 600.0
 MIN_SILENT_SECONDS = 180.0
 
@@ -21,3 +24,20 @@ class OutOfTimeError(WorkerError):
 
 class EndedEarlyError(Exception):
     """The run ends early, and the measurement in progress has no result."""
+
+
+@contextlib.contextmanager
+def part_of_stop(stop_requested: Callable[[], bool]) -> Iterator[None]:
+    """Within the context a worker that gives no answer after a stop request is part of the stop, not a failure.
+
+    A signal to the process group (`timeout`, CI services) ends the process that forks workers, too.
+
+    Raises:
+        EndedEarlyError: instead of a :class:`WorkerError`, after a stop request.
+    """
+    try:
+        yield
+    except WorkerError as error:
+        if stop_requested():
+            raise EndedEarlyError from error
+        raise

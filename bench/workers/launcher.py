@@ -34,6 +34,7 @@ from torchduet.bench.workers.ended import SILENT_SECONDS as SILENT_SECONDS
 from torchduet.bench.workers.ended import EndedEarlyError as EndedEarlyError
 from torchduet.bench.workers.ended import OutOfTimeError as OutOfTimeError
 from torchduet.bench.workers.ended import WorkerError as WorkerError
+from torchduet.bench.workers.ended import part_of_stop
 from torchduet.bench.workers.ended import silent_seconds as silent_seconds
 from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets, scratch
 from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, raise_unless_full, start, truncate_log
@@ -236,14 +237,15 @@ class Launcher:
         )
         try:
             forks = self._fork_server and context is self._context
-            with changed(self._environment), self.servers.restartable(self._silent_seconds, forks), without_main():
-                start(child)
-            self.job_control.group = child.pid
-            note_started(child.pid)
-            outbox.close()
-            stop_inbox.close()
-            received = Inbox(inbox, Codec(kind, cases_of(argument)))
-            answer = self._listen(child, received, stop_outbox, listen, log, limit)
+            with part_of_stop(self.stop_requested):
+                with changed(self._environment), self.servers.restartable(self._silent_seconds, forks), without_main():
+                    start(child)
+                self.job_control.group = child.pid
+                note_started(child.pid)
+                outbox.close()
+                stop_inbox.close()
+                received = Inbox(inbox, Codec(kind, cases_of(argument)))
+                answer = self._listen(child, received, stop_outbox, listen, log, limit)
         finally:
             self.job_control.group = None
             end(child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from tests.bench.made_workers import Run, begin
 from torchduet.bench.plugin import closing
+from torchduet.bench.record.units import short_duration
 from torchduet.bench.record.words.overrun import overrun
 
 PAIR = 'suite.compare("a", {"one": one, "two": two}, inputs=inputs, modes=["eager"])\n'
@@ -19,18 +21,65 @@ def seconds(total: float, **stages: float) -> dict[str, float]:
     return {"total": total, "startup": 0.0, "compiling": 0.0, "timed": 0.0, "checking": 0.0, "warming": 0.0} | stages
 
 
-def test_the_stages_that_took_most_are_named_the_longest_first() -> None:
-    assert overrun(20.0, seconds(43.0, compiling=13.1, checking=8.2, warming=1.9, timed=2.0)) == (
-        "the budget of 20 s was overrun by 23 s: compiling took 13 s, checking results 8 s, timing 2 s"
+def test_the_stages_that_explain_the_overrun_are_named_the_longest_first() -> None:
+    assert overrun(20.0, seconds(43.0, checking=8.2, compiling=14.1, warming=1.7, timed=19.0)) == (
+        "the budget of 20 s was overrun by 23 s: compiling took 14 s, checking results 8.2 s"
     )
-    assert overrun(20.0, seconds(43.0, compiling=30.0)) == (
+
+
+def test_a_stage_is_not_named_if_longer_ones_explain_the_overrun() -> None:
+    assert overrun(20.0, seconds(43.0, compiling=30.0, checking=8.0)) == (
         "the budget of 20 s was overrun by 23 s: compiling took 30 s"
     )
+
+
+def test_timing_is_a_cause_only_if_it_took_longer_than_the_budget() -> None:
+    assert overrun(20.0, seconds(40.0, timed=20.0, checking=20.0)) == (
+        "the budget of 20 s was overrun by 20 s: checking results took 20 s"
+    )
+    assert overrun(20.0, seconds(50.0, timed=48.0)) == "the budget of 20 s was overrun by 30 s: timing took 48 s"
+
+
+def test_no_cause_takes_no_time() -> None:
+    """Budgets of a few seconds: what is in no stage took the time."""
+    assert overrun(3.0, seconds(5.2, timed=0.31, warming=0.02)) == (
+        "the budget of 3 s was overrun by 2.2 s: starting processes and other work took 4.9 s"
+    )
+    assert overrun(0.5, seconds(3.0, timed=0.04, compiling=1.41, checking=0.24)) == (
+        "the budget of 0.5 s was overrun by 2.5 s: compiling took 1.4 s, starting processes and other work 1.3 s"
+    )
+
+
+@pytest.mark.parametrize("budget", [0.1, 0.5, 3.0, 20.0, 600.0])
+@pytest.mark.parametrize("over", [2.0, 7.0, 400.0])
+@pytest.mark.parametrize("timed", [0.0, 0.3, 0.99, 1.5])
+def test_the_causes_together_are_most_of_the_overrun(budget: float, over: float, timed: float) -> None:
+    if over <= budget / 4:
+        return
+    parts = {"compiling": 0.45, "checking": 0.3, "warming": 0.17, "starting": 0.05}
+    took = {"timed": timed * budget, **{stage: share * over for stage, share in parts.items()}}
+    sentence = overrun(budget, seconds(budget + over, **took))
+    assert sentence is not None
+    _, causes = sentence.split(": ")
+    assert " 0 s" not in sentence
+    assert sum(map(in_seconds, causes.split(", "))) >= 0.75 * over
+
+
+def in_seconds(words: str) -> float:
+    """What a text says at its end: ``1 min 20 s``."""
+    found = re.search(r"(?:(\d+) min ?)?(?:([\d.]+) s)?$", words)
+    assert found is not None
+    return 60 * float(found[1] or 0) + float(found[2] or 0)
 
 
 def test_nothing_is_said_up_to_a_quarter_of_the_budget() -> None:
     assert overrun(20.0, seconds(25.0, compiling=25.0)) is None
     assert overrun(20.0, seconds(25.1, compiling=25.0)) is not None
+
+
+def test_nothing_is_said_below_two_seconds() -> None:
+    assert overrun(2.0, seconds(3.9, compiling=3.9)) is None
+    assert overrun(2.0, seconds(4.0, compiling=3.9)) is not None
 
 
 @pytest.mark.parametrize("stage", ["startup", "importing", "profiling", "warm_starting"])
@@ -45,8 +94,31 @@ def test_time_for_which_the_run_was_suspended_is_no_part_of_it() -> None:
 
 def test_where_no_stage_took_long_the_rest_is_the_reason() -> None:
     assert overrun(20.0, seconds(30.0, compiling=1.9)) == (
-        "the budget of 20 s was overrun by 10 s: processes and passes beside the timing took the time"
+        "the budget of 20 s was overrun by 10 s: starting processes and other work took 28 s"
     )
+
+
+@pytest.mark.parametrize(
+    ("length", "words"),
+    [
+        (0.04, "0.04 s"),
+        (0.5, "0.5 s"),
+        (1.44, "1.4 s"),
+        (3.0, "3 s"),
+        (9.96, "10 s"),
+        (23.4, "23 s"),
+        (80, "1 min 20 s"),
+    ],
+)
+def test_a_short_duration_has_two_significant_digits(length: float, words: str) -> None:
+    assert short_duration(length) == words
+
+
+def test_a_budget_below_a_second_is_not_zero_where_cases_are_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(tmp_path, monkeypatch, PAIR, budget="0.5s")
+    assert "the run's budget of 0.5 s" in run.measuring.out_of_budget()
 
 
 def written(run: Run, duet: Any = None) -> list[str]:

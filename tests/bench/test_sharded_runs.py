@@ -141,7 +141,7 @@ def test_all_shards_merge_to_one_run_and_one_that_is_missing_is_named(shards: li
 def test_a_shard_gets_its_part_of_the_tiers_budget() -> None:
     done = pytest_bench("--suite", SMALL, "--shard", "1/3", "--collect-only")
     assert "shard 1/3, " in done.stdout
-    assert "budget its part of 90 s" in done.stdout
+    assert "budget its part of 1 min 30 s" in done.stdout
     assert "1 of 3 families" in done.stdout
     shares = re.search(r"shares of the time here: (\d+) %, (\d+) %, (\d+) %", done.stdout)
     assert shares is not None

@@ -329,6 +329,11 @@ PROCESSES: tuple[tuple[str, str, str], ...] = (  # the same for signals, and for
         "test_while_the_process_that_forks_workers_is_stopped",
     ),
     (
+        "SIGTERM to all processes of a run (`timeout`) while its first worker starts",
+        "the same; the case is not measured, and none has failed",
+        "test_a_signal_to_the_process_group_fails_no_case_while_the_first_worker_starts",
+    ),
+    (
         "SIGTERM while a side of a duet hangs in its first call",
         "the same; the results so far are written",
         "test_while_a_side_of_a_duet_hangs_in_its_first_call",

@@ -4,8 +4,11 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -13,6 +16,8 @@ from tests.bench.test_left_behind import WORKLOADS, Traces, until
 from tests.faults.processes import ended
 from tests.faults.run import SMALL, Bench
 from torchduet.bench.host.run_lock import REFUSE, VARIABLE, Lock
+from torchduet.bench.host.system_limits import can_fork
+from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, WorkerError
 
 SECONDS = 60.0  # a run needs 10 at the most, on a machine where others compute, too
 GIT = """#!/bin/sh
@@ -91,6 +96,60 @@ def test_while_the_process_that_forks_workers_is_stopped(traces: Traces, tmp_pat
             break
     bench.signal(signal.SIGTERM)
     assert_ended(bench, traces)
+
+
+def test_a_signal_to_the_process_group_fails_no_case_while_the_first_worker_starts(
+    traces: Traces, tmp_path: Path
+) -> None:
+    """As `timeout` and CI services send it: the process that forks workers is ended with the run."""
+    bench = Bench(traces, tmp_path / "run.json")
+    assert bench.process.stdout is not None
+    for line in bench.process.stdout:
+        if line.startswith("collected"):
+            break
+
+    def servers() -> list[int]:
+        return [line[0] for line in traces.commands() if "forkserver" in line[1]]
+
+    assert until(lambda: bool(servers()), SECONDS)
+    stopped = servers()
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    sleep(2)  # until the run waits for its first worker
+    os.killpg(bench.process.pid, signal.SIGTERM)
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    output = assert_ended(bench, traces)
+    assert "stopped by SIGTERM" in output
+    assert "FAILED" not in output
+    assert "has ended" not in output
+
+
+@pytest.mark.parametrize(("stopped", "error"), [(True, EndedEarlyError), (False, WorkerError)])
+def test_a_server_that_has_ended_after_a_stop_request_is_part_of_the_stop(
+    stopped: bool, error: type[Exception]
+) -> None:
+    requests = list[bool]()
+    launcher = Launcher(stop_requested=lambda: bool(requests))
+    if not can_fork():
+        pytest.skip("no process forks workers here")
+    launcher.start(compiler=False)
+    with launcher.servers.in_use():
+        pid: int = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    os.kill(pid, signal.SIGSTOP)  # the worker is not started before the server ends
+
+    def end() -> None:
+        requests.extend([True] * stopped)
+        os.kill(pid, signal.SIGKILL)
+
+    timer = threading.Timer(0.5, end)
+    timer.start()
+    try:
+        with pytest.raises(error):
+            launcher.pilots(1, 0.01)
+    finally:
+        timer.join()
+        launcher.close()
 
 
 def test_while_a_side_of_a_duet_hangs_in_its_first_call(traces: Traces, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_run_that_took_much_longer_than_its_budget_says_what_took_the_time(doc
     about = document[KEY]
     about["options"]["budget_seconds"] = 20.0
     about["seconds"] = {"total": 50.0, "startup": 7.0, "compiling": 13.0, "timed": 1.0, "checking": 8.0, "warming": 1.0}
-    sentence = "he budget of 20 s was overrun by 23 s: compiling took 13 s, checking results 8 s"
+    sentence = "he budget of 20 s was overrun by 23 s: starting processes and other work took 20 s, compiling 13 s"
     assert over_budget(from_json(document)) == f"t{sentence}"
     page = render(from_json(document))
     assert page.count(f"T{sentence}.</p>") == 1
