@@ -1,7 +1,7 @@
 """Finds the change points of one series of logs, one value per run.
 
 A series is modelled as constant but for steps, with noise. The size of the noise and its correlation from run to run
-are estimated from the series itself. Measured false-alarm and detection rates: see ``torchduet.reports.history.rates``.
+are estimated from the series itself. Measured rates: ``torchduet.reports.history.rates``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NEAR = 30  # runs on either side of a step that estimate its height
 OUTLIER = 4.0  # standard deviations beyond which a run says nothing more on the place of a step
 BETWEEN, STILL_BETWEEN = 3.0, 2.0  # deviations from both levels that place a run between; each of several such runs
 LEAST_NOISE = 1e-4  # of a step: values that do not vary at all would make every difference one
-LOCATED = 0.95  # the chance that a step lies among the runs given
+LOCATED, MAX_DATED = 0.95, 0.5  # the chance that a step lies among the runs given; correlation by which it is dated
 NORMAL = 1.4826  # standard deviations in a normal distribution's median absolute deviation
 
 
@@ -248,7 +248,10 @@ def whereabouts(values: Numbers, place: int, noise: Noise) -> tuple[int, int, bo
 
     A step is gradual if values beside it lie between both levels: then it was made in all of that range, however long.
     """
-    earlier, later = _located(values, place, noise.long_run)
+    # Ten runs hardly give a correlation: one that came out high by chance would make the run of any step doubtful.
+    correlation = min(max(noise.correlation, 0.0), MAX_DATED)
+    deviation = noise.deviation * math.sqrt((1 - max(noise.correlation, 0.0)) / (1 - correlation))  # as in `shrunk`
+    earlier, later = _located(values, place, Noise(deviation, correlation).long_run)
     first, last = _between(values, place, noise.deviation)
     return max(earlier, place - first), max(later, last - place), first < last
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 
 from tests.reports.made_history import make_history
 from torchduet.bench.record.schema import KEY
+from torchduet.reports.history import changes
+from torchduet.reports.history.changes import Noise
 from torchduet.reports.history.collect import Collection, collect
 from torchduet.reports.history.events import events
 from torchduet.reports.history.judge import judge
@@ -154,3 +157,10 @@ def test_a_latest_run_that_the_pilots_explain_is_not_named(shared_document: Any,
         (history,) = histories(collect(folder).runs)
         assert np.isfinite(history.seconds).all()
         assert judge(history, 0.03).strays() == []
+
+
+def test_a_correlation_that_is_high_by_chance_leaves_no_doubt_on_a_large_step() -> None:
+    """Ten runs at two levels that differ by 29 deviations of neighbouring runs: their correlation came out as 0.9."""
+    values = np.log([240.0, 241, 243, 253, 241, 242, 573, 577, 583, 573])
+    noise = Noise(0.03 / math.sqrt(1 - 0.9) / math.sqrt(2), 0.9)
+    assert changes.whereabouts(values, 6, noise) == (0, 0, False)
