@@ -106,7 +106,7 @@ def _astray(judged: Judged) -> str:
 def _nothing(judged: Judged, latest: Sequence[Event], common: bool) -> str:
     runs = len(judged.history.runs)
     if not any(line and line.noise for line in (*judged.times, *judged.speedups)):
-        return f"No case is suspected in {plural(runs, 'run')}; {MIN_RUNS} of a case are needed to find changes"
+        return f"No change is seen in {plural(runs, 'run')}; small ones are found from {MIN_RUNS} runs on"
     span = f"in the last {RECENT} runs" if runs > RECENT else f"in {runs} runs"
     by_speedup = len({change.case.id for event in latest for change in event.changes if change.what == SPEEDUP})
     more = f"; {plural(by_speedup, 'speed-up')} changed" if by_speedup else ""

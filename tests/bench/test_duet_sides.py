@@ -51,6 +51,8 @@ def test_each_side_has_a_name(duet: Any, names: tuple[str, str]) -> None:
         (REVISION, "faster", 1.25, "Your change makes layers.net 1.25 times as fast (1.24 to 1.26)"),
         (VERSIONS, "slower", 0.5, "With torch 2.13.0, layers.net takes 2.00 times as long (1.98 to 2.02) as with "
          "torch 2.12.0"),
+        (duet_of({"env": {"A": "1"}, "python": "a", "label": "A=1"}, {"label": "without A"}), "faster", 2.0,
+         "Without A, layers.net is 2.00 times as fast (1.98 to 2.02) as with A=1"),
         (KNOB, "slower", 0.5, "With jemalloc: layers.net is 2.00 times as fast (1.98 to 2.02)"),
         (REVISION, "same", 1.0, "Your change makes none of 2 cases slower or faster than main"),
         (VERSIONS, "same", 1.0, "With torch 2.13.0, none of 2 cases is slower or faster than with torch 2.12.0"),

@@ -78,7 +78,7 @@ def test_a_short_history_says_how_many_runs_there_are_and_how_many_it_needs(
     make_history(tmp_path / "few", shared_document, 5)
     assert main(["history", "few"]) == 0
     page = Path("history.html").read_text("utf-8")
-    assert "<h1>No case is suspected in 5 runs; 10 of a case are needed to find changes</h1>" in page
+    assert "<h1>No change is seen in 5 runs; small ones are found from 10 runs on</h1>" in page
     assert "in the last 20 runs" not in page
 
 

@@ -86,7 +86,7 @@ def test_a_single_run_is_no_suspicion_but_is_named(shared_document: Any, tmp_pat
 
 def test_without_a_step_nothing_is_suspected(shared_document: Any, tmp_path: Path) -> None:
     one = judged_of(tmp_path, shared_document, 6, 6)
-    assert headline(one, []) == "No case is suspected in 6 runs; 10 of a case are needed to find changes"
+    assert headline(one, []) == "No change is seen in 6 runs; small ones are found from 10 runs on"
 
 
 def test_what_the_pilots_explain_is_not_suspected(shared_document: Any, tmp_path: Path) -> None:

@@ -97,7 +97,13 @@ def _subject(of: Sides) -> tuple[str, str]:
     """How a sentence on several cases begins, and what it compares with: ``With torch 2.13.0,``."""
     if of.base == "first":
         return "The same interpreter twice:", ""
-    return f"With {of.new},", f" than with {of.base}"
+    new = _with(of.new)
+    return f"{new[0].upper()}{new[1:]},", f" than {_with(of.base)}"
+
+
+def _with(label: str) -> str:
+    """``with torch 2.13.0``; a side that is without a variable says so itself."""
+    return label if label.startswith("without ") else f"with {label}"
 
 
 def _of_one(of: Sides, name: str, against: AgainstRecord) -> str:
@@ -112,7 +118,7 @@ def _of_one(of: Sides, name: str, against: AgainstRecord) -> str:
     what = f"{name} {f'takes {long}' if slower else f'is {fast}'}"
     if of.knob:
         return f"With {of.knob}: {what}"
-    return f"The same interpreter twice: {what}" if of.base == "first" else f"With {of.new}, {what} as with {of.base}"
+    return f"{_subject(of)[0]} {what}{'' if of.base == 'first' else f' as {_with(of.base)}'}"
 
 
 def _rest(duet: DuetRecord, records: Sequence[Record]) -> str:
