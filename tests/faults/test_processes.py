@@ -41,7 +41,7 @@ hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # no handler of Python's run
 INTERRUPTS = """
 import os, signal, sys
 def hook(event, values):
-    if event == "import" and values[0] == {module!r} and sys.orig_argv[1] == {option!r}:
+    if event == "import" and values[0] == {module!r} and {option!r} in sys.orig_argv[1:3]:
         os.kill(os.getpid(), signal.SIGINT)
 sys.addaudithook(hook)
 """

@@ -105,6 +105,6 @@ def _is_slower_control(record: Record) -> bool:
 
 def _blind(record: Record) -> bool:
     against = record["against"]
-    if against["stage"] == "screened" and "pair_ratios" in against:
+    if "pair_ratios" in against and against["stage"] == "screened":
         return True  # too few pairs for any verdict
     return against["low"] is None or against["ratio"] / against["low"] * (1 + against["threshold"]) > BLIND
