@@ -10,7 +10,6 @@ from torchduet.bench.record.units import MARK
 from torchduet.reports.text import units
 from torchduet.result import Compared, Result, label_of
 
-WIDE = 2.0  # upper over lower end of an interval of a time: a wider one does not settle it
 COLUMNS = ("function", "time per call", "speed-up", "99 % interval", "verdict")
 
 
@@ -68,7 +67,7 @@ def sentence_of_time(result: Result) -> str:
     """``f takes 30.1 µs per call (29.9 to 30.4 µs)``."""
     low, high = result.seconds_interval
     interval = units.seconds_interval(_or_none(low), _or_none(high))
-    if interval and high > WIDE * low:
+    if interval and high > units.UNSETTLED * low:
         return f"{result.name} takes about {units.seconds(result.seconds)} per call: not settled ({interval})"
     return f"{result.name} takes {units.seconds(result.seconds)} per call" + (f" ({interval})" if interval else "")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torchduet.bench.record.duets.words import wide_words
 from torchduet.bench.record.knobs import COMMUNICATION, IMPLEMENTATION, NAMES
@@ -122,14 +122,9 @@ def table(records: Sequence[Record], max_rows: int = MAX_ROWS, width: int | None
 
 def alone(records: Sequence[Record]) -> list[Record]:
     """The cases in no comparison: neither compared with another nor the baseline of one."""
-    compared = {case for record in records for case in _pair(record)}
+    pairs = [(record["case"]["id"], speedup["against"]) for record in records for speedup in counted(record)]
+    compared = {case for pair in pairs for case in pair}
     return [record for record in records if record["case"]["id"] not in compared]
-
-
-def _pair(record: Record) -> Iterator[str]:
-    """The ids of the cases on both sides of a case's comparisons."""
-    for speedup in counted(record):
-        yield from (record["case"]["id"], speedup["against"])
 
 
 def times(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torchduet.bench.record.duets.gate import memory_of
+from torchduet.bench.record.duets.gate import has_too_few_pairs, memory_of
 from torchduet.bench.record.duets.sides import from_new, sides
 from torchduet.bench.record.duets.words import controls, headline, memory_lines, ordered, stages, times_words
 from torchduet.bench.record.marks import short_marks
@@ -104,7 +104,7 @@ def in_words(against: AgainstRecord) -> str:
         return times_words(against)
     if against["verdict"] == "same":
         return f"unchanged within ±{units.percent(against['threshold'])}"
-    if against["low"] is None or against["stage"] == "screened":
+    if has_too_few_pairs(against):
         return "too few pairs: longer --budget"
     return "varies too much: longer --budget"
 

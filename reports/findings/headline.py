@@ -23,8 +23,6 @@ from torchduet.reports.tables.frames import each
 from torchduet.reports.tables.withheld import WAITED, number_withheld, what_was_lacking
 from torchduet.reports.text import units
 
-WIDE = 2.0  # upper over lower end of an interval of a time: a wider one does not settle it
-
 
 @dataclass(frozen=True)
 class Headline:
@@ -269,9 +267,9 @@ def _of_times(cases: pd.DataFrame, tally: dict[str, int], why: str) -> Headline:
 
 
 def _about(row: Any) -> str:
-    """``about `` for a time whose interval spans more than ``WIDE``; else empty."""
+    """``about `` for a time whose interval spans more than ``UNSETTLED``; else empty."""
     low, high = _ends(row)
-    return "about " if low is not None and high is not None and high > WIDE * low else ""
+    return "about " if low is not None and high is not None and high > units.UNSETTLED * low else ""
 
 
 def _mode(row: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torchduet.bench.record.duets.gate import is_blind, judged, memory_of
+from torchduet.bench.record.duets.gate import has_too_few_pairs, is_blind, judged, memory_of
 from torchduet.bench.record.duets.words import ordered
 from torchduet.bench.record.schema import Record
 
@@ -76,8 +76,8 @@ def outcome_of(records: Sequence[Record]) -> Outcome:
         more_memory=tuple(record for record in calm if memory_of(record["against"]) == "more"),
         less_memory=tuple(record for record in calm if memory_of(record["against"]) == "less"),
         same=_of(still, "same"),
-        unclear=tuple(record for record in unclear if not has_too_few_pairs(record)),
-        too_few=tuple(record for record in unclear if has_too_few_pairs(record)),
+        unclear=tuple(record for record in unclear if not has_too_few_pairs(record["against"])),
+        too_few=tuple(record for record in unclear if has_too_few_pairs(record["against"])),
         controls=tuple(record for record in rows if record["against"].get("control")),
     )
 
@@ -89,9 +89,3 @@ def _of(records: Sequence[Record], verdict: str) -> tuple[Record, ...]:
 def _moved(record: Record) -> bool:
     against = record["against"]
     return against["verdict"] in ("slower", "faster") or memory_of(against) in CHANGED
-
-
-def has_too_few_pairs(record: Record) -> bool:
-    """Whether a case was timed in too few pairs for a verdict."""
-    against = record["against"]
-    return against["stage"] == "screened" or against["low"] is None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torchduet.bench.record.duets.gate import memory_of
+from torchduet.bench.record.duets.gate import has_too_few_pairs, memory_of
 from torchduet.bench.record.schema import AgainstRecord, Record
-from torchduet.reports.markdown.comment_outcome import CHANGED, Outcome, has_too_few_pairs
+from torchduet.reports.markdown.comment_outcome import CHANGED, Outcome
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import code_span
 
@@ -126,7 +126,7 @@ def _no_verdict(outcome: Outcome, not_measured: Sequence[str]) -> str:
     which = code_span(cases[0]["case"]["id"]) if one else f"any of {len(cases)} cases"
     ends = [(record["against"]["low"], record["against"]["high"]) for record in cases]
     known = [(low, high) for low, high in ends if low and high]
-    why = TOO_FEW if all(map(has_too_few_pairs, cases)) else "noise"
+    why = TOO_FEW if all(has_too_few_pairs(record["against"]) for record in cases) else "noise"
     parts = [f"**No verdict is possible on {which}** ({why})"]
     if known and len(known) == len(ends):
         between = units.ratio_interval(1 / max(high for _, high in known), 1 / min(low for low, _ in known))

@@ -16,6 +16,7 @@ from torchduet.bench.record.units import size as size
 from torchduet.bench.record.words.counting import of_all as of_all
 from torchduet.bench.record.words.counting import plural as plural
 
+UNSETTLED = 2.0  # upper over lower end of an interval of a time: a wider one does not settle it
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 

@@ -98,6 +98,11 @@ def is_blind(records: Sequence[Record]) -> bool:
     return bool(records) and len(unclear) == len(records) and all(map(_blind, records))
 
 
+def has_too_few_pairs(against: AgainstRecord) -> bool:
+    """Whether a case was timed in too few pairs for a verdict."""
+    return against["low"] is None or against["stage"] == "screened"
+
+
 def _is_slower_control(record: Record) -> bool:
     against = record.get("against")
     return against is not None and bool(against.get("control")) and against["verdict"] == "slower"
