@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import reduce
-from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
@@ -28,6 +25,7 @@ from torchduet.bench.timing.checking.exactness import allowed, computes_in, lowe
 from torchduet.bench.timing.checking.pairing import pair
 from torchduet.bench.timing.checking.reference import reference_result
 from torchduet.bench.timing.checking.results import Results, observed, results_of
+from torchduet.bench.timing.checking.seen_before import Took, reason_if_seen
 from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.dynamo import Uncompiling
 from torchduet.bench.timing.family_inputs import made_inputs
@@ -36,41 +34,13 @@ from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.bench.workers.second_import import imported_again
 from torchduet.suites.workload import Workload
 
-REPEATS, EXCEPTIONS = 8, 1
-AGAIN = 3  # calls with values seen before, of which the fastest counts: other processes disturb some of them
-NOT_SLOWER = 1.5  # the first pair of calls decides below this ratio
-MUCH_SLOWER, MIN_SECONDS_IF_MUCH = 20.0, 3e-6
 MIN_REFERENCE_LIMIT = 60.0  # seconds for the same in float64
 MIN_LIMIT, LIMIT = 5.0, 20.0  # seconds, and times the usual seconds, after which a call with other values is ended
-SLOWER, MIN_SECONDS = 3.0, 2e-5  # by which the first call with new values exceeds the second, but for exceptions
 STALE = "it returns what it computed before: its result does not follow when the values of its inputs change"
-SEEN = (
-    "it remembers the results for {what} that it has seen: the first call with new {what} takes {ratio:.0f} times as "
-    "long as the second; time what it computes, without the cache"
-)
 
 
 class TookTooLong(BaseException):
     """A call with changed values does not end; no error that the call itself might handle."""
-
-
-@dataclass(frozen=True)
-class Took:
-    """How long a call took: seconds of the clock, and of the cores for this process alone."""
-
-    wall: float
-    cpu: float
-
-    def least(self, other: Took) -> Took:
-        """The least of both, each clock for itself."""
-        return Took(min(self.wall, other.wall), min(self.cpu, other.cpu))
-
-    def much_longer_than(self, other: Took) -> bool:
-        """Whether it took much longer by both clocks.
-
-        After values were changed the system often gives the core to another process, in the middle of the call.
-        """
-        return _much_slower(self.wall, other.wall) and self.cpu >= SLOWER * other.cpu
 
 
 class Memory:
@@ -109,13 +79,14 @@ class Memory:
         if first is None:
             return None
         took, new = first
+        short = self.run.seconds < LONG_CALL_SECONDS
         if new is None:
-            return self._by_object()
+            return self._by_object() if short and self.case.mode == "eager" else None
         if self.workload.check and self.workload.deterministic:
             same = {path for path, part in new.items() if path in self.before and _equal(part, self.before[path])}
             if same and self._is_wrong(new, same):
                 return STALE
-        return self._by_value(took)
+        return self._by_value(took) if short else None
 
     def _first_call(self) -> tuple[Took, Results | None] | None:
         """The time and results with changed values; no results where nothing can be changed, None where it raises."""
@@ -132,51 +103,37 @@ class Memory:
         return None
 
     def _by_value(self, took: Took) -> str | None:
-        """Whether each first call with new values is slower than the second with the same ones."""
+        """Whether each first call with new values is slower than the second with the same ones.
+
+        Every call but the very first follows another one at once: after other work, code and caches would be cold.
+        """
 
         def first(number: int) -> Took:
-            return self._took(lambda: self._change(self.seed + number)) if number else took
+            if not number:
+                return took
+            self._took(lambda: self._change(self.seed - number))
+            return self._took(lambda: self._change(self.seed + number))
 
-        return self._seen("values", first, lambda number: self._change(self.seed + number))
+        return reason_if_seen("values", first, lambda number: self._took(lambda: self._change(self.seed + number)))
 
     def _by_object(self) -> str | None:
         """Whether each first call with copies of the inputs is slower than one with the inputs themselves.
 
         It is for inputs without real numbers, whose values cannot be changed safely.
         """
+        copies = list[Any]()  # which live to the end: another object could have the id of one that is gone
 
         def first(_: int) -> Took | None:
             self._restore()
             try:
-                copied = duplicate(self.run.prepared.args)
+                copies.extend([duplicate(self.run.prepared.args) for _ in range(1 if copies else 2)])
             except Exception as error:  # noqa: BLE001 - what cannot be copied cannot be tried
                 print(f"{self.case.id}: its inputs cannot be copied: {one_line(error)}")
                 return None
-            return self._timed(copied)[0]
+            self._timed(copies[0])
+            return self._timed(copies[-1])[0]
 
-        return self._seen("objects", first, lambda _: self._restore()) if self.case.mode == "eager" else None
-
-    def _seen(self, what: str, first: Callable[[int], Took | None], prepare: Callable[[int], object]) -> str | None:
-        """The reason where first calls with new values or objects take much longer than calls with ones seen before.
-
-        None where second calls, too, often take so much longer than later ones: other processes disturb that many.
-
-        Args:
-            first: the time of the n-th first call, None where there is none.
-            prepare: makes the inputs ready for another call with what the n-th first call has seen.
-        """
-        pairs, disturbed = list[tuple[Took, Took]](), 0
-        for number in range(REPEATS if self.run.seconds < LONG_CALL_SECONDS else 0):
-            took = first(number)
-            if took is None:
-                return None
-            second, *others = [self._took(lambda: prepare(number)) for _ in range(AGAIN)]  # noqa: B023 - called at once
-            least = reduce(Took.least, others)
-            pairs.append((took, least.least(second)))
-            disturbed += second.much_longer_than(least) and SLOWER * (second.wall - least.wall) > took.wall - least.wall
-            if _as_fast(pairs) > EXCEPTIONS or disturbed > EXCEPTIONS:
-                return None
-        return SEEN.format(ratio=median(one.wall / two.wall for one, two in pairs), what=what) if pairs else None
+        return reason_if_seen("objects", first, lambda _: self._took(self._restore))
 
     def _is_wrong(self, new: Results, same: set[str]) -> bool:
         """Whether some of these values, which are the same as before, should have followed the inputs."""
@@ -260,20 +217,6 @@ class Memory:
             undo()
         self._undo = []
         self.placements.restore()
-
-
-def _as_fast(pairs: Sequence[tuple[Took, Took]]) -> int:
-    """In how many pairs the first call was not much slower than the second, which does the same work."""
-    if pairs[0][0].wall < NOT_SLOWER * pairs[0][1].wall:
-        return len(pairs) + EXCEPTIONS  # the usual case: no more calls are needed
-    return sum(not first.much_longer_than(second) for first, second in pairs)
-
-
-def _much_slower(first: float, second: float) -> bool:
-    longer = first - second
-    return (first >= SLOWER * second and longer >= MIN_SECONDS) or (
-        first >= MUCH_SLOWER * second and longer >= MIN_SECONDS_IF_MUCH
-    )
 
 
 def _equal(part: Any, other: Any) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import sys
+from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
 from tests.bench.measured import called_again
+from torchduet.bench.timing.checking.seen_before import Took, reason_if_seen
 
 REMEMBERING = """
 import functools
@@ -251,3 +255,42 @@ suite.compare("f", {"f": f, "g": f}, inputs=lambda device: (torch.ones(8), [1.0,
     changed = [values != original for values in module.seen]
     assert any(changed)
     assert not all(changed[changed.index(True) :])  # the second case began with the original ones
+
+
+def calls(*times: float) -> Callable[..., Took]:
+    """Calls that take these times in turn, without end, by both clocks; in microseconds."""
+    turns = cycle(times)
+    return lambda _: Took(*[next(turns) * 1e-6] * 2)
+
+
+def one_of(least: float, most: float, part: float) -> Callable[..., Took]:
+    """Calls of which a part takes the longer time, drawn at random; in microseconds."""
+    rng = random.Random(0)
+    return lambda _: Took(*[(most if rng.random() < part else least) * 1e-6] * 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "remembered"),
+    [
+        (calls(80), calls(8), True),
+        (calls(*[80] * 14, 8, 8), calls(8), True),  # twice something else was in the way
+        (calls(80, 80, 8), calls(8), False),
+        (calls(8), calls(8), False),
+        (calls(12), calls(8), False),
+        (calls(80), calls(80, 8, 8), False),  # what is called again is as often disturbed
+        (one_of(8, 80, 0.6), one_of(8, 80, 0.1), False),
+        (one_of(8, 80, 0.6), one_of(8, 80, 0.6), False),
+    ],
+)
+def test_calls_count_as_looked_up_only_if_nearly_every_first_one_takes_much_longer(
+    first: Callable[[int], Took], again: Callable[[int], Took], remembered: bool
+) -> None:
+    assert (reason_if_seen("values", first, again) is not None) is remembered
+
+
+def test_the_clock_of_the_cores_must_agree() -> None:
+    assert reason_if_seen("values", lambda _: Took(8e-5, 8e-6), calls(8)) is None
+
+
+def test_nothing_is_said_where_an_input_cannot_be_copied() -> None:
+    assert reason_if_seen("objects", lambda number: None if number else Took(8e-5, 8e-5), calls(8)) is None
