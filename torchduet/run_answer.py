@@ -1,4 +1,4 @@
-"""A plugin of ``torchduet run``: the run's answer as the last lines, below its tables."""
+"""A plugin of benchmark runs: the run's answer as the last lines, below its tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from torchduet.bench.plugin.stash import DUET, SESSION, json_path
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Write the answer of a whole run that has a file; its table and its noise are above it."""
-    session, path = config.stash[SESSION], json_path(config)
+    session = config.stash.get(SESSION, None)
+    if session is None:
+        return
+    path = json_path(config)
     part = sharding.is_part(config) or session.settings.options.self_check or config.stash[DUET] is not None
     if part or path is None or not path.is_file() or session.progress.unwritten or not session.records():
         return

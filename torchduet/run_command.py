@@ -14,9 +14,10 @@ from torchduet.bench.host.cache_folder import cache_folder
 from torchduet.bench.plugin.pytest_command import PYTHON, SHORT_HEADER, pytest_arguments
 from torchduet.reports.text.refusal import refuse
 
-ANSWER = ("-p", "torchduet.run_answer")
 # Where pytest's cache cannot be written, only --last-failed and its like lack something.
 WITHOUT_CACHE = ("-W", "ignore::pytest.PytestCacheWarning")
+# A list of cases has an id in each line, instead of pytest's tree of folders.
+COLLECTS, PLAIN_IDS = {"--collect-only", "--co"}, ("-o", "verbosity_test_cases=-1")
 # Options of pytest-benchmark's own table, which is left out without them.
 OF_TABLE = tuple(f"--benchmark-{name}" for name in ("columns", "compare", "group-by", "name", "sort", "verbose"))
 # The options of pytest-benchmark that write to its storage, read it, or name it.
@@ -43,7 +44,9 @@ def command(arguments: Sequence[str]) -> list[str]:
     """
     folder = cache_folder() / "pytest" / hashlib.sha256(os.fsencode(Path.cwd())).hexdigest()[:16]
     given = [*arguments, *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
-    own = [*SHORT_HEADER, *ANSWER, *WITHOUT_CACHE, *unused_storage(folder, given)]
+    own = [*SHORT_HEADER, *WITHOUT_CACHE, *unused_storage(folder, given)]
+    if not COLLECTS.isdisjoint(given):
+        own += PLAIN_IDS
     if not any(argument.startswith(OF_TABLE) for argument in given):
         own.append("--benchmark-quiet")
     return [*PYTHON, *pytest_arguments(folder / "cache"), *own, *arguments]

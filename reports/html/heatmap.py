@@ -22,6 +22,7 @@ from torchduet.reports.text.settings import KNOBS, settings, value_words
 
 MIN_CELLS = 4  # fewer are quicker to read in the answers
 MAX_COLUMNS = 7  # of more, those of several settings at once are left to the answers
+MAX_ROWS = 14  # of more, those without a difference are folded, so that the others stand on the first screen
 FULL_SHADE = math.log(2)  # a cell that is twice or half as fast, or beyond, has the full shade
 
 
@@ -56,6 +57,14 @@ class Row:
     seconds: float
     cells: tuple[Cell | None, ...]
 
+    @property
+    def differs(self) -> bool:
+        """Whether any of its speed-ups is settled, and not the same."""
+        return any(cell and cell.verdict in ("faster", "slower") for cell in self.cells)
+
+
+Suites = tuple[tuple[str, tuple[Row, ...]], ...]
+
 
 @dataclass(frozen=True)
 class HeatMap:
@@ -67,13 +76,24 @@ class HeatMap:
     """
 
     columns: tuple[tuple[str, str], ...]
-    suites: tuple[tuple[str, tuple[Row, ...]], ...]
+    suites: Suites
     settings: tuple[tuple[str, str], ...] = ()
 
     def counted(self, column: int, verdict: str) -> tuple[int, int]:
         """How many cells of a column have a verdict, of how many."""
         cells = [cell for _, rows in self.suites for row in rows if (cell := row.cells[column])]
         return sum(cell.verdict == verdict for cell in cells), len(cells)
+
+    def parts(self) -> tuple[Suites, Suites]:
+        """The rows that are always shown, and those that are folded: of many rows those without a difference."""
+        rows = [row for _, rows in self.suites for row in rows]
+        if len(rows) <= MAX_ROWS or not any(row.differs for row in rows) or all(row.differs for row in rows):
+            return self.suites, ()
+        return self._rows(differing=True), self._rows(differing=False)
+
+    def _rows(self, *, differing: bool) -> Suites:
+        found = ((suite, tuple(row for row in rows if row.differs == differing)) for suite, rows in self.suites)
+        return tuple((suite, rows) for suite, rows in found if rows)
 
     @property
     def kernels(self) -> bool:

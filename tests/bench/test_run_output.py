@@ -74,6 +74,12 @@ def test_every_case_has_its_time_once(lines: list[str]) -> None:
     assert "product" in " ".join(answer[1:3])
 
 
+def test_list_of_cases_has_an_id_in_each_line(folder: Path) -> None:
+    listed = [line for line in output(folder, "--collect-only") if "mine-" in line]
+    assert [line.partition("::")[0] for line in listed] == ["bench/test_user.py"] * 3
+    assert not any("<" in line for line in listed)
+
+
 def test_verbose_run_has_the_header_of_pytest(folder: Path) -> None:
     again = output(folder, "-v", "--collect-only")
     assert any(line.startswith("rootdir") for line in again)

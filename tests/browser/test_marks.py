@@ -41,8 +41,8 @@ def test_a_cell_of_the_heat_map_says_its_value_interval_and_times(page: Page) ->
 
 
 def test_a_row_of_a_forest_plot_says_its_value_under_the_pointer(page: Page) -> None:
-    page.evaluate("document.querySelector('details.evidence').open = true")
-    page.locator("details.evidence[open] .forest tbody .plot").first.hover()
+    page.evaluate("document.querySelector('#answers details.evidence').open = true")
+    page.locator("#answers details.evidence[open] .forest tbody .plot").first.hover()
     tip = page.locator(".tip")
     assert tip.is_visible()
     assert "×" in tip.inner_text()

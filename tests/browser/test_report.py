@@ -95,7 +95,7 @@ def test_a_broken_address_shows_everything(page: Page, address: str, fragment: s
 
 
 def test_an_answer_leads_to_its_cases(page: Page) -> None:
-    page.locator("details.evidence summary").first.click()
+    page.locator("#answers details.evidence summary").first.click()
     page.get_by_role("link", name="Show these cases in the tables").first.click()
     page.wait_for_function("location.hash === '#mode=compile'")
     assert {row["mode"] for row in shown(page)} == {"compile"}
@@ -241,6 +241,19 @@ def test_on_a_telephone_the_speed_up_stands_beside_the_name_that_stays(either: P
     assert abs(after["x"] - name["x"]) <= 1
 
 
+def test_on_a_telephone_the_heat_map_names_the_setting_of_each_number_and_is_never_scrolled(rich_page: Page) -> None:
+    rich_page.set_viewport_size({"width": 360, "height": 800})
+    rich_page.locator("#glance details").evaluate_all("all => all.forEach(one => one.open = true)")
+    for table in rich_page.locator("#glance .heat").all():
+        assert table.evaluate("one => one.parentElement.scrollWidth <= one.parentElement.clientWidth")
+    row = rich_page.locator(".heat tbody tr", has_text="dataloader.epoch_images").first
+    cells = row.locator("td:visible a")
+    labels = cells.evaluate_all("all => all.map(one => getComputedStyle(one, '::before').content)")
+    assert labels == ['"1 worker "', '"2 workers "', '"4 workers "']
+    assert row.locator("td:visible").count() == 1 + len(labels)  # and the reference's time
+    assert rich_page.get_by_role("row", name="dataloader.epoch_images").get_by_role("cell").count() >= len(labels)
+
+
 def test_sorting_by_workload_ignores_what_stands_below_its_name(page: Page) -> None:
     header = page.locator("table[data-suite=matmul] th[data-key=workload] button")
     before = shown(page, "matmul")
@@ -274,7 +287,6 @@ def test_everything_fits_on_a4(either: Page) -> None:
             .map(cell => getComputedStyle(cell).fontSize))]"""
     )
     assert len(sizes) == 1
-    assert page.get_by_text("Printed with the evidence of every answer").is_visible()
 
 
 def test_a_header_row_is_printed_without_its_buttons(page: Page) -> None:
@@ -287,7 +299,8 @@ def test_a_header_row_is_printed_without_its_buttons(page: Page) -> None:
 
 def test_print_shows_the_charts_and_hides_the_controls(rich_page: Page) -> None:
     rich_page.emulate_media(media="print")
-    assert rich_page.locator("#glance .heat").is_visible()
+    assert rich_page.locator("#glance .heat").first.is_visible()
+    assert rich_page.get_by_text("Printed with the evidence of every answer").is_visible()
     assert rich_page.locator("#roofline svg").first.is_visible()
     assert not rich_page.locator("form.filters").is_visible()
 

@@ -58,7 +58,22 @@ def test_a_family_without_its_reference_is_left_out_and_few_cells_make_no_table(
 def test_the_page_shows_the_verdict_of_each_cell_in_words_and_signs() -> None:
     page = page_of(make_run)
     section = page[page.index('id="glance"') : page.index('id="answers"')]
-    cells = re.findall(r'<td class="num cell (\w+)(?: less)?" style="--shade: ([\d.]+)">(.*?)</td>', section)
+    cells = re.findall(
+        r'<td role="cell" class="num cell (\w+)(?: less)?" style="--shade: ([\d.]+)">(.*?)</td>', section
+    )
     assert cells
     for verdict, _, inner in cells:
         assert f'role="img" aria-label="{verdict}"' in inner
+
+
+def test_of_many_rows_those_without_a_difference_are_folded(drawn: HeatMap, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row for _, rows in drawn.suites for row in rows]
+    assert {row.differs for row in rows} == {True, False}
+    monkeypatch.setattr(f"{HeatMap.__module__}.MAX_ROWS", len(rows))
+    assert drawn.parts() == (drawn.suites, ())
+    monkeypatch.setattr(f"{HeatMap.__module__}.MAX_ROWS", len(rows) - 1)
+    shown, folded = ([row for _, rows in part for row in rows] for part in drawn.parts())
+    assert shown == [row for row in rows if row.differs]
+    assert folded == [row for row in rows if not row.differs]
+    verdicts = {cell.verdict for row in folded for cell in row.cells if cell}
+    assert not verdicts & {"faster", "slower"}
