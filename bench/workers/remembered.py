@@ -126,11 +126,11 @@ class Memory:
         def first(_: int) -> Took | None:
             self._restore()
             try:
-                copies.extend([duplicate(self.run.prepared.args) for _ in range(1 if copies else 2)])
+                copies.append(duplicate(self.run.prepared.args))
             except Exception as error:  # noqa: BLE001 - what cannot be copied cannot be tried
                 print(f"{self.case.id}: its inputs cannot be copied: {one_line(error)}")
                 return None
-            self._timed(copies[0])
+            self._took(self._restore)
             return self._timed(copies[-1])[0]
 
         return reason_if_seen("objects", first, lambda _: self._took(self._restore))

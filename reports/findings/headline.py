@@ -1,7 +1,7 @@
 """The title of a run's report: what the run found, in one sentence with the case or the count, and the factor.
 
-It is the answer on the first knob that was turned; the sentences after it name its best and its worst case with their
-times per call. Code is between backticks.
+It is the answer on the first knob that pays off anywhere; the sentences after it name its best and its worst case with
+their times per call. Code is between backticks.
 """
 
 from __future__ import annotations
@@ -111,8 +111,9 @@ def _behind(records: Sequence[Record]) -> set[tuple[str, str]]:
 
 
 def main_answer(given: Sequence[Answer]) -> Answer:
-    """The first answer that settles something; the first one where none does."""
-    return next((answer for answer in given if answer.standing != "unclear"), given[0])
+    """The first answer with something to gain; else the first one that settles something, if any does."""
+    settled = [answer for answer in given if answer.standing != "unclear"]
+    return next((answer for answer in settled if answer.tally["faster"]), next(iter(settled), given[0]))
 
 
 def title_of(answer: Answer, lacking: str = "the run was too short") -> str:

@@ -7,7 +7,7 @@ reference. Colours are left to the template.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torchduet.bench.record.knobs import IMPLEMENTATION
@@ -112,6 +112,7 @@ def heatmap(run: Run) -> HeatMap | None:
     seconds_of: dict[tuple[str, str, str], float] = {}
     titles: dict[tuple[str, ...], dict[str, None]] = {}
     by_id = {record["case"]["id"]: record for record in run.records}
+    pairs: set[tuple[str, str]] = set()  # of implementations
     for index, record in enumerate(run.records):
         reference = references.get(record["case"]["family"])
         if reference is None:
@@ -125,6 +126,8 @@ def heatmap(run: Run) -> HeatMap | None:
             cells_of.setdefault(row, {})[column] = _cell(record, speedup, by_id.get(speedup["against"]), anchor(index))
             seconds_of.setdefault(row, reference["timing"]["seconds"])
             titles.setdefault(column, {})[_from(column, base)] = None
+            if column == (IMPLEMENTATION,):
+                pairs.add((own[IMPLEMENTATION], base[IMPLEMENTATION]))
     if sum(map(len, cells_of.values())) < MIN_CELLS:
         return None
     columns = sorted(titles, key=_order)
@@ -136,9 +139,9 @@ def heatmap(run: Run) -> HeatMap | None:
         seconds = seconds_of[suite, workload, setting]
         suites.setdefault(suite, []).append(Row(workload, setting, seconds, tuple(map(cells.get, columns))))
     return HeatMap(
-        tuple((_title(column), " or ".join(titles[column])) for column in columns),
+        tuple((_title(column, pairs), " or ".join(titles[column])) for column in columns),
         tuple((suite, tuple(rows)) for suite, rows in suites.items()),
-        tuple(_single(column) for column in columns),
+        tuple(_single(column, pairs) for column in columns),
     )
 
 
@@ -199,16 +202,18 @@ def _order(column: Sequence[str]) -> tuple[int, list[int], list[str]]:
     return len(column), [KNOBS.index(knob) for knob in knobs], list(column)
 
 
-def _single(column: Sequence[str]) -> tuple[str, str]:
+def _single(column: Sequence[str], pairs: Collection[tuple[str, str]]) -> tuple[str, str]:
     if len(column) != 1:
         return "", ""
     knob, _, value = column[0].partition("=")
+    if column == (IMPLEMENTATION,) and len(pairs) == 1:
+        ((value, _),) = pairs
     return knob, value
 
 
-def _title(column: Sequence[str]) -> str:
+def _title(column: Sequence[str], pairs: Collection[tuple[str, str]]) -> str:
     if column == (IMPLEMENTATION,):
-        return "another implementation"
+        return " instead of ".join(*pairs) if len(pairs) == 1 else "another implementation"
     return " + ".join(value_words(*part.split("=", 1)) for part in column)
 
 

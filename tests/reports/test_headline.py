@@ -36,6 +36,12 @@ def test_a_knob_pays_off_in_so_many_cases_and_up_to_its_best_settled_one() -> No
     assert titled(*rows) == "`torch.compile` pays off in 2 of 4 cases, up to 3.00×"
 
 
+def test_what_can_be_gained_leads() -> None:
+    compiled = [row("a", 0.5, verdict="slower"), row("b", 0.6, verdict="slower")]
+    assert titled(*compiled, implementation("a", 1.83)) == "`rms_norm` is 1.83× as fast as `by_hand`"
+    assert titled(*compiled, implementation("a", 0.9, "slower")).startswith("`torch.compile` does not pay off")
+
+
 @pytest.mark.parametrize(
     ("verdict", "title"),
     [

@@ -77,3 +77,13 @@ def test_of_many_rows_those_without_a_difference_are_folded(drawn: HeatMap, monk
     assert folded == [row for row in rows if not row.differs]
     verdicts = {cell.verdict for row in folded for cell in row.cells if cell}
     assert not verdicts & {"faster", "slower"}
+
+
+def test_a_column_of_one_alternative_has_its_name() -> None:
+    document = make_run()
+    for record in records(document):
+        record["case"]["implementation"] = "by_hand" if record["case"]["reference"] else "rms_norm"
+    found = heatmap(from_json(document))
+    assert found
+    assert ("rms_norm instead of by_hand", "the reference") in found.columns
+    assert ("implementation", "rms_norm") in found.settings
