@@ -19,6 +19,8 @@ from torchduet.reports.tables.visits import number_of_visits
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import cell, inline
 
+REFERENCE = "reference"
+
 
 def case_details(run: Run) -> dict[str, str]:
     """Anchor of a case → its details as HTML."""
@@ -27,6 +29,7 @@ def case_details(run: Run) -> dict[str, str]:
     return {
         detail.anchor: template.render(
             record=detail.record,
+            speedups=speedups_of(detail.record),
             timing=detail.timing,
             bound=detail.bound,
             alone=detail.alone,
@@ -53,10 +56,19 @@ def as_markdown(record: Any) -> str:
     interval = units.seconds_interval(timing["low"], timing["high"])
     lines = [f"**{inline(record['case']['id'])}**: {units.seconds(timing['seconds'])} per call"]
     lines[0] += f" ({interval})" if interval else ""
-    if record["speedups"]:
+    speedups = speedups_of(record)
+    if speedups:
         lines += ["", "| against | speed-up | 99 % interval | verdict |", "| --- | --- | --- | --- |"]
-    for speedup in record["speedups"]:
+    for speedup in speedups:
         shown = units.ratio_interval(speedup["low"], speedup["high"]) or "none"
         row = (speedup["against"], units.ratio(speedup["ratio"]), shown, speedup["verdict"])
         lines.append(f"| {' | '.join(map(cell, row))} |")
     return "\n".join(lines)
+
+
+def speedups_of(record: Any) -> list[Any]:
+    """A case's speed-ups, each once: that of a single knob over the reference stands in the record as both."""
+    by_knob = {speedup["against"] for speedup in record["speedups"] if speedup["knob"] != REFERENCE}
+    return [
+        speedup for speedup in record["speedups"] if speedup["knob"] != REFERENCE or speedup["against"] not in by_knob
+    ]

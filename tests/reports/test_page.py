@@ -21,6 +21,7 @@ from torchduet.bench.record.schema import KEY
 from torchduet.reports.charts.bars import Step, waterfall
 from torchduet.reports.findings.advice import answers
 from torchduet.reports.findings.claims import judge
+from torchduet.reports.html.case_details import speedups_of
 from torchduet.reports.html.environment import prose
 from torchduet.reports.html.rows_chart import rows_chart
 from torchduet.reports.html.run_page import render
@@ -305,6 +306,16 @@ def test_a_suite_of_ones_own_has_no_claims(document: Any) -> None:
     for suite in ("tensor_ops", "matmul", "einsum", "mlp"):
         text = text.replace(f'"{suite}"', '"mine"')
     assert "claims" not in Page(render(from_json(json.loads(text)))).attributes("id")
+
+
+def test_a_comparison_of_a_knob_with_the_reference_is_listed_once() -> None:
+    document = make_run()
+    record = next(one["extra_info"][KEY] for one in document["benchmarks"] if one["extra_info"][KEY]["speedups"])
+    (speedup, *_) = record["speedups"]
+    record["speedups"] = [{**speedup, "knob": "reference"}, {**speedup, "knob": "mode"}]
+    assert [one["knob"] for one in speedups_of(record)] == ["mode"]
+    record["speedups"] = [{**speedup, "knob": "reference"}, {**speedup, "knob": "mode", "against": "another case"}]
+    assert speedups_of(record) == record["speedups"]
 
 
 def test_a_case_is_copied_as_markdown_and_as_a_command(plain_page: Page) -> None:
