@@ -41,6 +41,22 @@ class SuspectedRates:
 
 
 @dataclass(frozen=True)
+class LatestRates:
+    """Shares of simulated histories.
+
+    Attributes:
+        noise, runs: as of ``Rates``.
+        false_alarms: histories of 20 cases without a change in which the latest run of any is named.
+        twofold: histories in which a case whose latest run takes twice as long is named.
+    """
+
+    noise: str
+    runs: int
+    false_alarms: float
+    twofold: float
+
+
+@dataclass(frozen=True)
 class Rates:
     """Shares of simulated series.
 
@@ -112,4 +128,15 @@ SUSPECTED = (
     SuspectedRates("3 %, neighbouring runs alike (ρ = 0.5)", 6, 0.0011, 0.11, 0.56),
     SuspectedRates("3 %, neighbouring runs alike (ρ = 0.5)", 9, 0.0007, 0.09, 0.63),
     SuspectedRates("3 %, neighbouring runs alike (ρ = 0.5)", 30, 0.0000, 0.06, 0.90),
+)
+
+LATEST = (
+    LatestRates("1 %", 3, 0.000, 1.00),
+    LatestRates("1 %", 6, 0.000, 1.00),
+    LatestRates("1 %", 10, 0.000, 1.00),
+    LatestRates("1 %", 30, 0.007, 1.00),
+    LatestRates("1 %, every 20th run up to twice as slow", 3, 0.163, 0.35),
+    LatestRates("1 %, every 20th run up to twice as slow", 6, 0.007, 0.03),
+    LatestRates("1 %, every 20th run up to twice as slow", 10, 0.003, 0.03),
+    LatestRates("1 %, every 20th run up to twice as slow", 30, 0.040, 0.68),
 )

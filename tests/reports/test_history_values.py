@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +18,8 @@ from torchduet.bench.record.statistics import Interval
 from torchduet.reports.history import changes
 from torchduet.reports.history.changes import NEAR, Noise, clipped, noise_of, pooled, shrunk, steps
 from torchduet.reports.history.chart_data import axis_of
-from torchduet.reports.history.judge import _beyond, _Judge, _off, _rise, _straying, judge
-from torchduet.reports.history.judged import SPEEDUP, TIME, Judged, Line
+from torchduet.reports.history.judge import _beyond, _Judge, _rise, _straying, judge
+from torchduet.reports.history.judged import SPEEDUP, TIME, Judged, Line, straying
 from torchduet.reports.history.plot import label_of
 from torchduet.reports.history.series import CaseName, History, Numbers, RunMark, of_one_day
 
@@ -249,8 +250,9 @@ def test_a_rise_is_the_median_after_less_the_median_before() -> None:
 def test_only_the_latest_run_strays_and_only_from_its_own_level() -> None:
     noise = Noise(0.01, 0.0)
     up, down = (_straying(np.array([0.0, 0.0, last]), 0.0, noise, 0.03) for last in (0.05, -0.05))
-    assert _off(up).startswith("the latest run is +5.1 % off its level")
-    assert _off(down).startswith("the latest run is −4.9 % off")
+    flat = line_of(np.zeros(12))
+    assert straying(replace(flat, stray=up)).why.startswith("the latest run is +5.1 % off its level")
+    assert straying(replace(flat, stray=down)).why.startswith("the latest run is −4.9 % off")
     assert _straying(np.array([0.0, 0.0, 0.035]), 0.0, noise, 0.03) == 0.0  # below four deviations
     assert _straying(np.array([0.0, 0.0, 0.05]), 0.0, noise, 0.06) == 0.0  # below the threshold
 
