@@ -168,7 +168,15 @@ LATEST = (
     LatestRates("1 %, every 20th run up to twice as slow", 10, 0.003, 0.04),
     LatestRates("1 %, every 20th run up to twice as slow", 30, 0.040, 0.68),
     LatestRates("1 %, every 20th run up to twice as slow", 100, 0.035, 0.82),
+    LatestRates("1 %, neighbouring runs alike (ρ = 0.5)", 3, 0.000, 1.00),
+    LatestRates("1 %, neighbouring runs alike (ρ = 0.5)", 6, 0.000, 1.00),
+    LatestRates("1 %, neighbouring runs alike (ρ = 0.5)", 10, 0.000, 1.00),
+    LatestRates("1 %, neighbouring runs alike (ρ = 0.5)", 30, 0.003, 1.00),
     LatestRates("1 %, neighbouring runs alike (ρ = 0.5)", 100, 0.003, 1.00),
+    LatestRates("3 %, neighbouring runs alike (ρ = 0.5)", 3, 0.000, 0.77),
+    LatestRates("3 %, neighbouring runs alike (ρ = 0.5)", 6, 0.000, 1.00),
+    LatestRates("3 %, neighbouring runs alike (ρ = 0.5)", 10, 0.000, 1.00),
+    LatestRates("3 %, neighbouring runs alike (ρ = 0.5)", 30, 0.005, 1.00),
     LatestRates("3 %, neighbouring runs alike (ρ = 0.5)", 100, 0.003, 1.00),
 )
 

@@ -107,9 +107,7 @@ def test_the_page_never_scrolls_sideways_nor_does_anything_run(page: Page, width
     lay_out(page)
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     if width == 1280:
-        wide = (
-            "[...document.querySelectorAll('.scroll.over-time')].map(one => one.scrollWidth - one.clientWidth)"
-        )
+        wide = "[...document.querySelectorAll('.scroll.over-time')].map(one => one.scrollWidth - one.clientWidth)"
         assert page.evaluate(wide) == [0, 0]
         keys = "[...document.querySelectorAll('[data-suite=machine-%d] th[data-key]')].map(th => th.dataset.key)"
         assert page.evaluate(keys % 1) == [
