@@ -12,17 +12,24 @@ from numpy.typing import NDArray
 from torchduet.bench.record.devices import device_of_pilot, numbered
 from torchduet.bench.record.statistics import Interval
 from torchduet.bench.record.words.counting import plural
-from torchduet.reports.compare.verdicts import percent
 from torchduet.reports.history import changes
-from torchduet.reports.history.changes import AFTER, MIN_RUNS, NEAR, Noise, Step
+from torchduet.reports.history.changes import MIN_RUNS, NEAR, Noise, Step
 from torchduet.reports.history.creep import creep
-from torchduet.reports.history.judged import SPEEDUP, TIME, Change, Judged, Line
+from torchduet.reports.history.judged import SPEEDUP, TIME, Change, Judged, Line, few_since, straying
 from torchduet.reports.history.series import CaseName, History, Numbers, common_movement, pilots_together
-from torchduet.reports.history.suspicion import MIN_SUSPECTED, Others, others_of, strays, suspected
+from torchduet.reports.history.suspicion import (
+    MIN_SUSPECTED,
+    STRAYING,
+    Others,
+    latest,
+    others_of,
+    outlying,
+    strays,
+    suspected,
+)
 from torchduet.reports.html.helper_process import Helper
 
 Places = NDArray[np.intp]
-STRAYING = 4.0  # deviations from the level at which the latest run is reported
 ENDS = 2 * 2.576  # standard errors between the ends of a 99 % interval
 
 
@@ -39,11 +46,9 @@ def judge(history: History, threshold: float, helper: Helper | None = None) -> J
         helper: judges the speed-ups (default: this process).
     """
     speedups = (helper or Helper()).begin(judge_speedups, history, threshold)
-    of_others, of_all = common_movement(history)
+    of_others, of_all, known = common_movement(history)
     logs = np.log(history.seconds)
-    guarded = [
-        bool(np.any(of_others[index])) or bool(_pilots_of(history, case)) for index, case in enumerate(history.cases)
-    ]
+    guarded = [known[index] or bool(_pilots_of(history, case)) for index, case in enumerate(history.cases)]
     judge_of = _Judge(history, math.log1p(threshold))
     within = np.log(history.high / history.low) / ENDS
     times = judge_of.lines(TIME, list(logs - of_others), within, raw=list(logs), guarded=guarded)
@@ -99,7 +104,7 @@ class _Judge:
         ]
         others = others_of(finite)
         asked = sum(len(values) >= MIN_SUSPECTED for values in finite)
-        return [
+        lines = [
             None
             if logs is None or at is None
             else self._line(
@@ -114,6 +119,7 @@ class _Judge:
             )
             for index, (logs, at, noise) in enumerate(zip(series, measured, noises, strict=True))
         ]
+        return _without_outliers(lines, others, asked)
 
     def common(self, device: str, logs: Numbers) -> Line:
         """The movement common to all families on a device, judged against the pilots."""
@@ -155,10 +161,8 @@ class _Judge:
         verdict = last.verdict if last else "same"
         stray = _straying(values[since:], level, noise, self.threshold)
         stray = self._of_code(case, stray, STRAYING * noise.deviation, at[since:], raw)
-        if stray and not last:
-            verdict = "unclear"
         suspicion = self._suspicion(case, what, at, values, since, raw, rest)
-        why = _few_since(suspicion) if suspicion else _off(stray) if stray else ""
+        why = few_since(suspicion) if suspicion else ""
         verdict = "suspected" if suspicion else verdict
         creeping = creep(values[since:], noise, self.threshold)
         return Line(logs, noise, judged, level, creeping, verdict, why, suspicion, 0.0 if suspicion else stray)
@@ -169,10 +173,10 @@ class _Judge:
         values = logs[at]
         suspicion = self._suspicion(case, what, at, values, 0, raw, rest)
         if suspicion:
-            return Line(logs, None, (), _level(values), None, "suspected", _few_since(suspicion), suspicion)
-        stray = strays(values, rest.others, self.threshold, rest.within) if rest else 0.0
+            return Line(logs, None, (), _level(values), None, "suspected", few_since(suspicion), suspicion)
+        stray = strays(values, rest.others, rest.asked, self.threshold, rest.within) if rest else 0.0
         stray = self._of_code(case, stray, 0.0, at, raw)
-        why = _off(stray) if stray else f"{plural(len(at), 'run')} of it; {MIN_RUNS} are needed"
+        why = f"{plural(len(at), 'run')} of it; {MIN_RUNS} are needed"
         return Line(logs, None, (), _level(values), None, "unclear", why, stray=stray)
 
     def _suspicion(
@@ -230,6 +234,21 @@ class _Judge:
         return rises
 
 
+def _without_outliers(lines: Sequence[Line | None], others: Sequence[Others], asked: int) -> list[Line | None]:
+    """The lines, those of latest runs that lie far off with the remark on it; other outliers were as far off before."""
+    latest_of = []
+    for line, rest in zip(lines, others, strict=True):
+        at = np.flatnonzero(np.isfinite(line.logs)) if line else np.empty(0, np.intp)
+        steps = [change.after for change in (*line.changes, *filter(None, [line.suspicion]))] if line else []
+        deviation = line.noise.deviation if line and line.noise else rest.deviation
+        values = line.logs[at] if line else np.empty(0)
+        latest_of.append(latest(values, np.searchsorted(at, steps).tolist(), line.stray if line else 0.0, deviation))
+    return [
+        line and (straying(line) if far else replace(line, stray=0.0))
+        for line, far in zip(lines, outlying(latest_of, asked), strict=True)
+    ]
+
+
 def _pilots_of(history: History, case: CaseName) -> Mapping[str, Numbers]:
     """The pilots on a case's device beside its family; of all families for the common movement.
 
@@ -263,20 +282,6 @@ def _straying(values: Numbers, level: float, noise: Noise, threshold: float) -> 
     """How far the latest run is from the level, which it cannot change alone; 0 where it is near."""
     distance = float(values[-1]) - level
     return 0.0 if abs(distance) < max(STRAYING * noise.deviation, threshold) else distance
-
-
-def _off(stray: float) -> str:
-    return (
-        f"the latest run is {percent(stray)} off its level; two such runs in a row may be suspected, and it takes "
-        f"{AFTER} to be a change, in {MIN_RUNS} runs or more"
-    )
-
-
-def _few_since(suspicion: Change) -> str:
-    return (
-        f"suspected: {percent(suspicion.height.point)} in {plural(suspicion.runs, 'run')}; a change takes {AFTER} in "
-        f"a row, in {MIN_RUNS} runs or more"
-    )
 
 
 def _level(values: Numbers) -> float:

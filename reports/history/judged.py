@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torchduet.bench.record.statistics import Interval
-from torchduet.reports.history.changes import Noise
+from torchduet.bench.record.words.counting import plural
+from torchduet.reports.compare.verdicts import percent
+from torchduet.reports.history.changes import AFTER, MIN_RUNS, Noise
 from torchduet.reports.history.creep import Creep
 from torchduet.reports.history.series import CaseName, History, Numbers
 
@@ -106,3 +108,20 @@ class Judged:
         lines = [line for line in (*self.times, *self.speedups) if line]
         found = [line.suspicion for line in lines if line.suspicion]
         return sorted(found, key=lambda change: -abs(change.height.point))
+
+
+def straying(line: Line) -> Line:
+    """A line whose latest run is far off its level, with the remark that says so."""
+    why = (
+        f"the latest run is {percent(line.stray)} off its level; two such runs in a row may be suspected, and it takes "
+        f"{AFTER} to be a change, in {MIN_RUNS} runs or more"
+    )
+    return replace(line, verdict="unclear" if line.verdict == "same" else line.verdict, why=why)
+
+
+def few_since(suspicion: Change) -> str:
+    """The remark on a suspected step."""
+    return (
+        f"suspected: {percent(suspicion.height.point)} in {plural(suspicion.runs, 'run')}; a change takes {AFTER} in "
+        f"a row, in {MIN_RUNS} runs or more"
+    )

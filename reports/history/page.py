@@ -22,7 +22,15 @@ from torchduet.reports.history.events import Event, events
 from torchduet.reports.history.judged import SPEEDUP, TIME, VERDICTS, Change, Judged, Line
 from torchduet.reports.history.lazy_charts import pilot_chart
 from torchduet.reports.history.plot import Plot
-from torchduet.reports.history.rates import MEASURED, SETTING, SUSPECTED, SUSPECTED_SETTING
+from torchduet.reports.history.rates import (
+    LATEST,
+    LATEST_SETTING,
+    MEASURED,
+    SETTING,
+    SUSPECTED,
+    SUSPECTED_SETTING,
+    fitting,
+)
 from torchduet.reports.history.series import CaseName, Numbers
 from torchduet.reports.history.spark import sparkline
 from torchduet.reports.html.environment import environment, fixed
@@ -97,6 +105,8 @@ def render(
         setting=SETTING,
         suspected_rates=SUSPECTED,
         suspected_setting=SUSPECTED_SETTING,
+        latest_rates=LATEST,
+        latest_setting=LATEST_SETTING,
         left_out=[(name, rows[:MAX_NAMED], len(rows)) for name, rows in left_out(collection)],
         notes=collection.notes,
         runs=len(collection.runs),
@@ -126,7 +136,9 @@ def _entry(judged: Judged, all_events: Sequence[Event], anchor: str, machines: l
         "older": list(all_events[len(shown) : MAX_EVENTS]),
         "unlisted": max(len(all_events) - MAX_EVENTS, 0),
         "common": words.common_changes(judged),
-        "rows": _rows(judged),
+        "rows": (rows := _rows(judged)),
+        "shown": _shown(rows),
+        "rates": _rates(judged),
         "days": [run.day or run.path for run in history.runs],
         "versions": [
             (number, history.runs[run], history.runs[run].day)
@@ -156,6 +168,23 @@ def _rows(judged: Judged) -> list[Row]:
             )
         )
     return sorted(rows, key=_urgency)
+
+
+def _shown(rows: Sequence[Row]) -> dict[str, bool]:
+    """Which columns of the table have a value in any row."""
+    return {
+        "change": any(row.changed or row.suspicion for row in rows),
+        "noise": any(row.time.noise for row in rows),
+        "creep": any(row.time.creep for row in rows),
+        "speedup": any(row.speedup or row.ratio for row in rows),
+        "why": any(row.time.why for row in rows),
+    }
+
+
+def _rates(judged: Judged) -> list[str]:
+    """How often simulated series like these err: of a page's many tables, the rows that fit."""
+    noises = [line.noise.deviation for line in judged.times if line.noise]
+    return fitting(len(judged.history.runs), float(np.median(noises)) if noises else None)
 
 
 def _urgency(row: Row) -> tuple[float, float]:

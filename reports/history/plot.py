@@ -29,6 +29,7 @@ LABELS = 8  # below the axis
 QUANTILES = (0.02, 0.98)  # of the runs' values, which the axis always shows
 ROOM = 0.15
 BAND = 2.576  # standard deviations of a single run about its level, 99 %
+GOES_ON = "its interval goes on beyond the frame"
 SIZE = 1000  # of the drawing, in its own units
 
 
@@ -53,6 +54,14 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """Where an interval goes on beyond the frame: per cent from the left, and the side, top or bottom."""
+
+    across: float
+    side: str
+
+
+@dataclass(frozen=True)
 class Plot:
     """One series.
 
@@ -60,6 +69,7 @@ class Plot:
         line, whiskers, levels, band: paths in a square of ``SIZE``.
         down, across: (position in per cent, label) of the ticks; of runs, also whether narrow windows leave it out.
         words: what it shows, for readers who cannot see it.
+        beyond: the intervals that the frame cuts.
         note: what lies outside.
     """
 
@@ -71,6 +81,7 @@ class Plot:
     whiskers: str
     levels: str
     band: str
+    beyond: tuple[Beyond, ...]
     cuts: tuple[Cut, ...]
     down: tuple[tuple[float, str], ...]
     across: tuple[tuple[float, str, bool], ...]
@@ -98,6 +109,9 @@ def plot(drawn: Drawn, name: str, what: str, runs: Sequence[RunMark], reports: M
     changes = [*line.changes, *([line.suspicion] if line.suspicion else [])]
     starts = {change.after: change for change in changes}
     its_levels, one_day = levels(line), of_one_day(runs)
+    beyond = {
+        run: sides for run in singles.tolist() if (sides := _sides_cut(drawn.low[run], drawn.high[run], low, high))
+    }
     unit = 1.0 if what == SPEEDUP else _unit(math.exp(high))
     ticks = MaxNLocator(4).tick_values(math.exp(low) / unit, math.exp(high) / unit)
     return Plot(
@@ -108,7 +122,8 @@ def plot(drawn: Drawn, name: str, what: str, runs: Sequence[RunMark], reports: M
             Point(
                 across(run),
                 down(line.logs[run]),
-                words_of(runs[run], what, line.logs[run], drawn.low[run], drawn.high[run], starts.get(run)),
+                words_of(runs[run], what, line.logs[run], drawn.low[run], drawn.high[run], starts.get(run))
+                + (f", {GOES_ON}" if run in beyond else ""),
                 reports.get(runs[run].path, ""),
                 _kind(starts.get(run)),
             )
@@ -127,6 +142,7 @@ def plot(drawn: Drawn, name: str, what: str, runs: Sequence[RunMark], reports: M
             for begin, end, level in its_levels
             if deviation
         ),
+        beyond=tuple(Beyond(across(run), side) for run, sides in beyond.items() for side in sides),
         cuts=(
             *(Cut(across(run - 0.5), "version", f"v{number}") for number, run in enumerate(_versions(runs), start=1)),
             *(Cut(across(change.after - 0.5), _kind(change), cut_label(change)) for change in changes),
@@ -140,7 +156,7 @@ def plot(drawn: Drawn, name: str, what: str, runs: Sequence[RunMark], reports: M
             (across(run), label_of(runs[run], run, of_one_day=one_day), _minor(run, at, starts))
             for run in _labelled(at, starts)
         ),
-        note=_outside(line.logs[at], low, high),
+        note=_outside(line.logs[at], low, high, len(beyond)),
     )
 
 
@@ -226,9 +242,20 @@ def _tick(value: float, unit: float, what: str) -> str:
     return f"{value:.4g} {({1.0: 's', 1e-3: 'ms', 1e-6: 'µs', 1e-9: 'ns'})[unit]}"
 
 
-def _outside(logs: Numbers, low: float, high: float) -> str:
+def _sides_cut(first: float, last: float, low: float, high: float) -> list[str]:
+    """The sides of the frame that cut an interval of logs; none of an interval that is not known."""
+    if not math.isfinite(first + last):
+        return []
+    return [side for side, cut in (("top", last > high), ("bottom", first < low)) if cut]
+
+
+def _outside(logs: Numbers, low: float, high: float, intervals: int) -> str:
     outside = int(((logs < low) | (logs > high)).sum())
-    return f"{plural(outside, 'run lies', 'runs lie')} outside the axis." if outside else ""
+    notes = (
+        f"{plural(outside, 'run lies', 'runs lie')} outside the axis." if outside else "",
+        f"{plural(intervals, 'interval goes', 'intervals go')} on beyond the frame (▲, ▼)." if intervals else "",
+    )
+    return " ".join(filter(None, notes))
 
 
 def _in_words(line: Line, name: str, what: str, runs: int) -> str:

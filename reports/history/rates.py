@@ -6,7 +6,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+from torchduet.reports.history.changes import MIN_RUNS
+from torchduet.reports.text import units
+
+OUTLIERS = "1 %, every 20th run up to twice as slow"
+MAX_SIMULATED = 0.06  # a noise above it is not like the largest that was simulated, 3 %
+Row = TypeVar("Row", "Rates", "SuspectedRates", "LatestRates")
 
 SETTING = (
     "Simulated, 1,000 series per number, at a threshold of 3 %. False alarms: series without a change in which one is "
@@ -20,6 +30,13 @@ SETTING = (
 SUSPECTED_SETTING = (
     "Simulated with 20 cases, 20,000 series per number without a change and 1,000 with a step, two runs after it. An "
     "outlying first run of three looks like a step."
+)
+
+
+LATEST_SETTING = (
+    "Simulated, 400 histories of 20 cases per number. Any named: histories without a change in which the latest run of "
+    "any case is named. Twofold named: histories in which a case that takes twice as long in the latest run is named. "
+    "Where outliers took up to twice as long before, few runs do not tell another one from them."
 )
 
 
@@ -38,6 +55,22 @@ class SuspectedRates:
     false_alarms: float
     ten: float
     thirty: float
+
+
+@dataclass(frozen=True)
+class LatestRates:
+    """Shares of simulated histories.
+
+    Attributes:
+        noise, runs: as of ``Rates``.
+        false_alarms: histories of 20 cases without a change in which the latest run of any is named.
+        twofold: histories in which a case whose latest run takes twice as long is named.
+    """
+
+    noise: str
+    runs: int
+    false_alarms: float
+    twofold: float
 
 
 @dataclass(frozen=True)
@@ -113,3 +146,79 @@ SUSPECTED = (
     SuspectedRates("3 %, neighbouring runs alike (ρ = 0.5)", 9, 0.0007, 0.09, 0.63),
     SuspectedRates("3 %, neighbouring runs alike (ρ = 0.5)", 30, 0.0000, 0.06, 0.90),
 )
+
+LATEST = (
+    LatestRates("1 %", 3, 0.000, 1.00),
+    LatestRates("1 %", 6, 0.000, 1.00),
+    LatestRates("1 %", 10, 0.000, 1.00),
+    LatestRates("1 %", 30, 0.007, 1.00),
+    LatestRates("1 %", 100, 0.005, 1.00),
+    LatestRates("3 %", 3, 0.000, 0.73),
+    LatestRates("3 %", 6, 0.000, 0.99),
+    LatestRates("3 %", 10, 0.000, 1.00),
+    LatestRates("3 %", 30, 0.007, 1.00),
+    LatestRates("3 %", 100, 0.005, 1.00),
+    LatestRates("1 %, heavy tails", 3, 0.003, 1.00),
+    LatestRates("1 %, heavy tails", 6, 0.010, 1.00),
+    LatestRates("1 %, heavy tails", 10, 0.010, 1.00),
+    LatestRates("1 %, heavy tails", 30, 0.030, 1.00),
+    LatestRates("1 %, heavy tails", 100, 0.043, 1.00),
+    LatestRates("1 %, every 20th run up to twice as slow", 3, 0.175, 0.36),
+    LatestRates("1 %, every 20th run up to twice as slow", 6, 0.015, 0.05),
+    LatestRates("1 %, every 20th run up to twice as slow", 10, 0.003, 0.04),
+    LatestRates("1 %, every 20th run up to twice as slow", 30, 0.040, 0.68),
+    LatestRates("1 %, every 20th run up to twice as slow", 100, 0.035, 0.82),
+    LatestRates("1 %, neighbouring runs alike (ρ = 0.5)", 3, 0.000, 1.00),
+    LatestRates("1 %, neighbouring runs alike (ρ = 0.5)", 6, 0.000, 1.00),
+    LatestRates("1 %, neighbouring runs alike (ρ = 0.5)", 10, 0.000, 1.00),
+    LatestRates("1 %, neighbouring runs alike (ρ = 0.5)", 30, 0.003, 1.00),
+    LatestRates("1 %, neighbouring runs alike (ρ = 0.5)", 100, 0.003, 1.00),
+    LatestRates("3 %, neighbouring runs alike (ρ = 0.5)", 3, 0.000, 0.77),
+    LatestRates("3 %, neighbouring runs alike (ρ = 0.5)", 6, 0.000, 1.00),
+    LatestRates("3 %, neighbouring runs alike (ρ = 0.5)", 10, 0.000, 1.00),
+    LatestRates("3 %, neighbouring runs alike (ρ = 0.5)", 30, 0.005, 1.00),
+    LatestRates("3 %, neighbouring runs alike (ρ = 0.5)", 100, 0.003, 1.00),
+)
+
+
+def fitting(runs: int, deviation: float | None) -> list[str]:
+    """The rates of the simulated series that are most like those of a history, a sentence each.
+
+    Args:
+        runs: of the history.
+        deviation: of single runs about their level, typical of its cases; None where it is not known.
+    """
+    noise = "1 %" if deviation is None or deviation < math.sqrt(0.01 * 0.03) else "3 %"
+    more = (
+        f"The noise of {units.percent(deviation or 0.0)} here is more than was simulated: small changes stay hidden. "
+    )
+    like = f"{more if deviation and deviation > MAX_SIMULATED else ''}In simulated histories of {noise} noise and "
+    latest = _nearest(LATEST, noise, runs)
+    outliers = _nearest(LATEST, OUTLIERS, runs)
+    named = (
+        f"Of simulated histories of 20 cases without a change in {latest.runs} runs, the latest run of any case was "
+        f"named in {_percent(latest.false_alarms)}; in {_percent(outliers.false_alarms)} where every 20th run took up "
+        "to twice as long."
+    )
+    if runs < MIN_RUNS:
+        few = _nearest(SUSPECTED, noise, runs)
+        return [
+            f"{like}{few.runs} runs, a change was suspected in {_percent(few.false_alarms)} of the series without one, "
+            f"and in {_percent(few.thirty)} of those with one of 30 %.",
+            named,
+        ]
+    many = _nearest(MEASURED, noise, runs)
+    return [
+        f"{like}{many.runs} runs, a change was found in {_percent(many.false_alarms)} of the series without one, in "
+        f"{_percent(many.five)} of those with one of 5 %, and in {_percent(many.ten)} of those with one of 10 %.",
+        named,
+    ]
+
+
+def _nearest(rows: Sequence[Row], noise: str, runs: int) -> Row:
+    of_noise = [row for row in rows if row.noise == noise]
+    return min(of_noise, key=lambda row: abs(math.log(row.runs / runs)))
+
+
+def _percent(share: float) -> str:
+    return units.percent(share) if share else "0 %"

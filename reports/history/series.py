@@ -187,23 +187,25 @@ def _flat(table: pa.Table, column: str) -> Any:
     return _lists(table, column).flatten()
 
 
-def common_movement(history: History) -> tuple[Numbers, Numbers]:
+def common_movement(history: History) -> tuple[Numbers, Numbers, list[bool]]:
     """The machine's movement, by all other families and by all families of a device: logs of time, ``[case, run]``.
+
     The first is the median over all *other* families on the same device of the median over their cases, minus each
     case's own level (median polish, Tukey 1977, two rounds); so a family's own change is no part of it. It is 0 in all
     runs of a family if these usually measured fewer than four others, which is too few to tell the machine from them;
-    otherwise it is NaN in a run that measured fewer than four. The second is the median over all families.
+    otherwise it is NaN in a run that measured fewer than four. The second is the median over all families. The third
+    says of each case whether enough other families measured the first.
     """
     logs = np.log(history.seconds)
-    of_others, of_all = np.zeros_like(logs), np.zeros_like(logs)
+    of_others, of_all, known = np.zeros_like(logs), np.zeros_like(logs), np.zeros(len(logs), bool)
     for device in dict.fromkeys(case.device for case in history.cases):
         rows = np.array([index for index, case in enumerate(history.cases) if case.device == device])
         families = [history.cases[row].family for row in rows]
-        of_others[rows], of_all[rows] = _without_each(logs[rows], families)
-    return of_others, of_all
+        of_others[rows], of_all[rows], known[rows] = _without_each(logs[rows], families)
+    return of_others, of_all, known.tolist()
 
 
-def _without_each(logs: Numbers, families: Sequence[str]) -> tuple[Numbers, Numbers]:
+def _without_each(logs: Numbers, families: Sequence[str]) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
     names = list(dict.fromkeys(families))
     members = [np.array([row for row, family in enumerate(families) if family == name]) for name in names]
     common = np.zeros(logs.shape[1])
@@ -211,16 +213,17 @@ def _without_each(logs: Numbers, families: Sequence[str]) -> tuple[Numbers, Numb
         level = median_of(logs - np.nan_to_num(common), axis=1)[:, None]
         by_family = np.array([median_of(logs[rows] - level[rows], axis=0) for rows in members])
         common = median_of(by_family, axis=0)
-    of_others = np.zeros_like(logs)
+    of_others, known = np.zeros_like(logs), np.zeros(len(logs), bool)
     if len(names) <= MIN_OTHERS:
-        return of_others, np.broadcast_to(common, logs.shape)
+        return of_others, np.broadcast_to(common, logs.shape), known
     for index, rows in enumerate(members):
         rest = np.delete(by_family, index, axis=0)
         enough = np.isfinite(rest).sum(axis=0) >= MIN_OTHERS
         measured = np.isfinite(by_family[index])
         if enough[measured].mean() >= USUAL:
             of_others[rows] = np.where(enough, median_of(rest, axis=0), np.nan)
-    return of_others, np.broadcast_to(common, logs.shape)
+            known[rows] = True
+    return of_others, np.broadcast_to(common, logs.shape), known
 
 
 def pilots_together(history: History) -> dict[str, Numbers]:

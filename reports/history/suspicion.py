@@ -2,7 +2,8 @@
 
 Such a step is *suspected*: it is shown as that, and becomes a change or disappears with the next runs. Change points
 need ten runs, and three of them after a step (``changes``). The size of the noise comes mainly from all other series of
-the machine, since a few runs hardly show their own. Measured rates: see ``torchduet.reports.history.rates``.
+the machine, since a few runs hardly show their own. A latest run alone is no step; it is named if it lies farther off
+than outliers do (``outlying``). Measured rates: see ``torchduet.reports.history.rates``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ FALSE_ALARMS = 0.01  # the chance that any series of a machine is suspected alth
 EFFICIENCY = 0.37  # of a median of absolute deviations, compared with a standard deviation, for normal values
 MAX_DEGREES = 30.0  # that the other series count for: they are not all alike
 MANY = 50  # series; in the median of more, one of them counts for nothing
+STRAYING = 4.0  # deviations from the level that the usual noise explains
+MAX_EARLIER = 100  # runs before the latest whose distances from their level show how far outliers lie
+FALSE_HINTS = 0.029  # level at which a latest run is named; as the same runs judge, more histories name one (``rates``)
+OWN_RUNS = 150  # of a series, which say as much on its outliers as all series together
+TAIL = 2.0  # beyond the farthest run of all, the chance falls with this power of the distance: slowly
 MIN_DIFFERENCES = 20  # of neighbouring runs, in all series together, that give their correlation
 UNKNOWN_CORRELATION, MAX_CORRELATION = 0.25, 0.8
 
@@ -104,14 +110,78 @@ def suspected(values: Numbers, others: Others, asked: int, threshold: float, wit
     return Step(best, Interval(height, height - reach, height + reach), *whereabouts(values, best, noise))
 
 
-def strays(values: Numbers, others: Others, threshold: float, within: float = 0.0) -> float:
-    """How far the latest run is from the level before it (a log); 0 where noise explains that."""
+@dataclass(frozen=True)
+class Latest:
+    """By how much the latest run of a series lies beyond the usual noise about its level, and the runs before it did.
+
+    Attributes:
+        beyond, earlier: logs; 0 of a run within the noise.
+        usual: how far the usual noise reaches, a log.
+    """
+
+    beyond: float
+    earlier: Numbers
+    usual: float
+
+
+def strays(values: Numbers, others: Others, asked: int, threshold: float, within: float = 0.0) -> float:
+    """How far the latest of few runs is from the level before it (a log); 0 where the usual noise explains that.
+
+    Args:
+        asked, within: as for ``suspected``.
+    """
     if len(values) < MIN_SUSPECTED:
         return 0.0
     error, degrees = _spread(values, len(values) - 1, others, within)
     distance = _difference(values, len(values) - 1)
     chance = 2 * float(student.sf(abs(distance) / error, degrees)) if degrees > 0 else 1.0
-    return distance if abs(distance) >= threshold and chance <= FALSE_ALARMS else 0.0
+    return distance if abs(distance) >= threshold and chance * asked <= FALSE_ALARMS else 0.0
+
+
+def latest(values: Numbers, steps: Sequence[int], distance: float, deviation: float) -> Latest:
+    """The latest run of a series beside those before it; each of these is compared with the others of its level.
+
+    Args:
+        values: the finite logs of the series, the latest run last.
+        steps: where levels begin.
+        distance: of the latest run from its level, a log; 0 where the usual noise or the pilots explain it.
+        deviation: of single values about their level.
+    """
+    levels = np.split(values[:-1], list(steps))
+    apart = np.concatenate([*(_from_others(level[-MAX_EARLIER:]) for level in levels), np.empty(0)])[-MAX_EARLIER:]
+    usual = STRAYING * deviation
+    return Latest(max(abs(distance) - usual, 0.0), np.maximum(apart - usual, 0.0), usual)
+
+
+def outlying(series: Sequence[Latest], asked: int) -> list[bool]:
+    """Which latest runs lie so far beyond the noise that outliers as they were before hardly explain it.
+
+    The chance of such a run is the share of the series' own earlier runs that lay as far off, shrunk towards that of
+    all series, as few runs hardly show how often their series has outliers (the mean of a beta distribution, whose
+    prior is worth ``OWN_RUNS``). A series counts once among all, or one with many outliers would speak for the others.
+    The level is Bonferroni's, over all series of the machine.
+    """
+    farthest = np.sort([one.earlier.max() for one in series if len(one.earlier)])
+    runs = sum(len(one.earlier) for one in series)
+    found = []
+    for one in series:
+        own = int((one.earlier >= one.beyond).sum())
+        as_far = len(farthest) - int(np.searchsorted(farthest, one.beyond))
+        among_all = (1 + as_far) / (1 + runs)
+        if not as_far and one.beyond:
+            among_all *= ((farthest.max(initial=0.0) + one.usual) / (one.beyond + one.usual)) ** TAIL
+        chance = (own + OWN_RUNS * among_all) / (len(one.earlier) + OWN_RUNS)
+        found.append(one.beyond > 0 and chance * asked <= FALSE_HINTS)
+    return found
+
+
+def _from_others(level: Numbers) -> Numbers:
+    """How far each run of a level lies from the median of its others; empty with less than two."""
+    runs = len(level)
+    if runs < 2:
+        return np.empty(0)
+    others = np.broadcast_to(level, (runs, runs))[~np.eye(runs, dtype=bool)].reshape(runs, runs - 1)
+    return np.abs(level - np.median(others, axis=1))
 
 
 def _places(runs: int) -> range | list[int]:

@@ -27,8 +27,8 @@ from torchduet.reports.html.figures import loader_panels, scalings
 from torchduet.reports.html.first_screen import first_screen
 from torchduet.reports.html.processes import processes
 from torchduet.reports.html.rows_chart import rows_chart
-from torchduet.reports.profile.section import Profile
 from torchduet.reports.profile.section import section as profiles
+from torchduet.reports.profile.stacks import Stacks, stacks
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import Frames
 from torchduet.reports.text.settings import SETTABLE
@@ -142,18 +142,7 @@ def in_order(data_of: Sequence[tuple[Section, Any]], found: Headline) -> list[tu
     return [*rest[:at], *profiles, *rest[at:]]
 
 
-@dataclass(frozen=True)
-class Profiled:
-    """What the first screen says of profiles: those of the first cases, and of how many more."""
-
-    shown: Sequence[Profile]
-    more: int
-
-
-def profiled(data_of: Sequence[tuple[Section, Any]]) -> Profiled | None:
+def profiled(data_of: Sequence[tuple[Section, Any]]) -> Stacks | None:
     """The profiles of the first screen; None where no case has one."""
     data = next((data for section, data in data_of if section.id == "profiles"), None)
-    if not data or not data["profiles"]:
-        return None
-    profiles = data["profiles"]
-    return Profiled(profiles[:MAX_PROFILES], max(0, len(profiles) - MAX_PROFILES))
+    return stacks(data["profiles"], MAX_PROFILES) if data and data["profiles"] else None

@@ -48,7 +48,7 @@ def render(run: Run) -> str:
             ],
             run=run,
             about=run.about,
-            **fixed("marks.js", "zoom.js", "details.js", "report.js", styles=("run.css", "changes.css")),
+            **fixed("marks.js", "points.js", "zoom.js", "details.js", "report.js", styles=("run.css", "changes.css")),
             headline=found,
             profiled=profiled(data_of),
             title=duet_title(run.about["against"], run.records) if "against" in run.about else found.title,

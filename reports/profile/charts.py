@@ -19,7 +19,10 @@ MAX_POINTS = 400
 
 
 def memory_chart(held: Memory, prefix: str) -> Chart:
-    """Bytes held beyond those held before the call, as a line of steps; both axes start at 0."""
+    """Bytes held beyond those held before the call, as a line of steps.
+
+    Both axes start at 0; that of bytes below it where the call releases what was held before, and the note says so.
+    """
     points = thinned(held.points)
     with rc_context(STYLE):
         figure, axes = new_axes(WIDTH, HEIGHT, (74, 44, WIDTH - 92, HEIGHT - 60))
@@ -28,10 +31,11 @@ def memory_chart(held: Memory, prefix: str) -> Chart:
         sizes = [0, *(size for _, size in points)]
         axes.step(times, sizes, where="post", color=LINE_COLOURS[0], linewidth=1.4)
         axes.plot([held.at], [held.peak], marker="v", color=INK, markersize=6, linestyle="none", clip_on=False)
+        axes.lines[0].set_clip_on(False)  # at 0 it lies on the frame
         low, high = min(0, *sizes), max(1, held.peak)
         axes.set_xlim(0, end)
-        axes.set_ylim(low - 0.02 * (high - low), high * 1.08)
-        axes.axhline(0, color=RULE, linewidth=0.8)
+        axes.set_ylim(low * 1.08, high * 1.08)
+        axes.axhline(0, color=RULE, linewidth=0.8, zorder=1)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
         for side in ("left", "bottom"):
@@ -48,7 +52,11 @@ def memory_chart(held: Memory, prefix: str) -> Chart:
         svg=Markup(svg),
         title="Memory within a call",
         alternative=f"Memory held beyond that before the call, over its {units.seconds(end)}: the peak of "
-        f"{units.size(held.peak)} is reached after {units.seconds(held.at)}.",
+        f"{units.size(held.peak)} is reached after {units.seconds(held.at)}."
+        + (f" It falls to {units.size(-low)} below what was held before." if low < 0 else ""),
+        note=f"Below 0: up to {units.size(-low)} that were held before the call are released in it."
+        if low < 0
+        else "Both axes start at 0.",
     )
 
 

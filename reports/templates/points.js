@@ -1,10 +1,10 @@
-// The points of a plot: one of them can be reached by Tab, the arrow keys lead to the others.
+// The points of a plot, or the parts of a bar: one of them can be reached by Tab, the arrow keys lead to the others.
 "use strict";
 (() => {
-  for (const plot of document.querySelectorAll(".runs")) {
-    const points = [...plot.querySelectorAll(".point")];
+  for (const plot of document.querySelectorAll(".runs, .stack")) {
+    const points = [...plot.querySelectorAll(".point, .part")];
     if (!points.length) continue;
-    let at = points.length - 1;
+    let at = plot.matches(".stack") ? 0 : points.length - 1; // the latest run
     const reach = (index) => {
       points[at].tabIndex = -1;
       at = index;

@@ -106,6 +106,21 @@ def test_the_page_never_scrolls_sideways_nor_does_anything_run(page: Page, width
     page.set_viewport_size({"width": width, "height": 900})
     lay_out(page)
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    if width == 1280:
+        wide = "[...document.querySelectorAll('.scroll.over-time')].map(one => one.scrollWidth - one.clientWidth)"
+        assert page.evaluate(wide) == [0, 0]
+        keys = "[...document.querySelectorAll('[data-suite=machine-%d] th[data-key]')].map(th => th.dataset.key)"
+        assert page.evaluate(keys % 1) == [
+            "case",
+            "verdict",
+            "trend",
+            "seconds",
+            "speedup",
+            "speedups",
+            "speedup-verdict",
+            "why",
+        ]
+        assert {"change", "when", "noise"} < set(page.evaluate(keys % 2))
     if width == 718:
         page.emulate_media(media="print")
         over = page.evaluate(
@@ -116,6 +131,16 @@ def test_the_page_never_scrolls_sideways_nor_does_anything_run(page: Page, width
         assert over == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("img").count() == 0
+
+
+def test_the_simulated_rates_are_folded_with_those_that_fit_in_a_sentence(page: Page) -> None:
+    rates = page.locator("details.rates")
+    assert "3 %, neighbouring runs alike" not in page.locator("#reading").inner_text()
+    assert "In simulated histories of 1 % noise and " in page.locator("#reading").inner_text().replace("\xa0", " ")
+    rates.locator("summary").click()
+    assert rates.locator("table").count() == 3
+    page.emulate_media(media="print")
+    assert page.locator("#reading .printed").is_visible()
 
 
 def test_sparklines_and_charts_follow_the_dark(page: Page) -> None:

@@ -86,7 +86,24 @@ def test_only_one_bar_is_a_stop_of_the_tab_key(profiled_page: Page) -> None:
     assert profiled_page.locator(".flame button:not([tabindex='-1'])").count() == 1
 
 
+def test_the_parts_of_a_bar_have_a_key_and_say_what_they_are(profiled_page: Page) -> None:
+    parts = profiled_page.locator(".stack .part")
+    key = dict(text.split(" ", 1) for text in profiled_page.locator(".parts-key li").all_inner_texts())
+    assert profiled_page.locator(".stack .part:not([tabindex='-1'])").count() == 1
+    parts.first.focus()
+    said = []
+    for _ in range(parts.count()):
+        said.append(profiled_page.locator(".tip").inner_text())
+        profiled_page.keyboard.press("ArrowRight")
+    assert [text.partition(":")[0] for text in said] == list(key.values())
+    assert said[0].replace("\xa0", " ") == "matrix products and convolutions: 40 %, 40.0 µs"
+    assert [text for text in parts.all_inner_texts() if text] == list(key)
+    parts.last.hover()
+    assert profiled_page.locator(".tip").inner_text() == said[-1]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_violation_in_a_profile(profiled_page: Page, scheme: Any) -> None:
     profiled_page.emulate_media(color_scheme=scheme)
     assert violations(profiled_page, "#profiles") == []
+    assert violations(profiled_page, ".spent") == []

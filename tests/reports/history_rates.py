@@ -16,7 +16,7 @@ from numpy.random import Generator, default_rng
 from torchduet.bench.record.machines.key import Machine
 from torchduet.reports.history.changes import noise_of, pooled, shrunk, steps
 from torchduet.reports.history.judge import judge
-from torchduet.reports.history.rates import Rates, SuspectedRates
+from torchduet.reports.history.rates import LatestRates, Rates, SuspectedRates
 from torchduet.reports.history.series import CaseName, History, Numbers, RunMark
 from torchduet.reports.history.suspicion import others_of, suspected
 
@@ -107,6 +107,31 @@ def suspected_rates(name: str, runs: int, trials: int, seed: int = 1, cases: int
     return SuspectedRates(name, runs, alarms, *shares)
 
 
+def latest_rates(name: str, runs: int, trials: int, seed: int = 1, cases: int = 20) -> LatestRates:
+    """How often the latest run of a case is named at a noise, in so many histories of so many cases, one a family."""
+    rng, draw = default_rng(seed), NOISES[name]
+    alarms = named = 0
+    for _ in range(trials):
+        logs = np.array([draw(rng, runs) for _ in range(cases)])
+        alarms += bool(judge(of_families(logs), 0.03).strays())
+        logs[0, -1] += math.log(2)
+        named += "a.f0" in [case.id for case, _ in judge(of_families(logs), 0.03).strays()]
+    return LatestRates(name, runs, alarms / trials, named / trials)
+
+
+def of_families(logs: Numbers) -> History:
+    """The history of a case in each family on the CPU, without pilots, from logs of times ``[case, run]``."""
+    names = [f"a.f{family}" for family in range(len(logs))]
+    cases = tuple(CaseName(name, name, "a", "cpu", "eager", "fp32", False) for name in names)
+    seconds, nothing = 1e-3 * np.exp(logs), np.full(logs.shape, np.nan)
+    around = (seconds, seconds, seconds, nothing, nothing, nothing)
+    return History(Machine("0" * 8, {}), _marks(logs.shape[1]), cases, *around, {})
+
+
+def _marks(runs: int) -> tuple[RunMark, ...]:
+    return tuple(RunMark(f"{place:04}.json", "", math.nan, "", "", {}) for place in range(runs))
+
+
 def drifting(runs: int, seed: int, *, families: int = 50, drift: float = 0.05, pilots: bool = True) -> History:
     """A page of four cases per family in which nothing changes, on a machine that drifts by 5 % from run to run."""
     rng = default_rng(seed)
@@ -124,10 +149,9 @@ def drifting(runs: int, seed: int, *, families: int = 50, drift: float = 0.05, p
         f"a.f{family}": {kind: moved + rng.normal(0, 0.005, runs) for kind in ("arithmetic", "memory", "calls")}
         for family in range(families)
     }
-    marks = tuple(RunMark(f"{place:04}.json", "", math.nan, "", "", {}) for place in range(runs))
     return History(
         Machine("0" * 8, {}),
-        marks,
+        _marks(runs),
         cases,
         seconds,
         seconds * 0.99,
@@ -157,5 +181,8 @@ if __name__ == "__main__":
     for name in NOISES:
         for runs in (3, 4, 6, 9, 30):
             print(f"    {suspected_rates(name, runs, 20 * trials)!r},", flush=True)
+    for name in NOISES:
+        for runs in (3, 6, 10, 30, 100):
+            print(f"    {latest_rates(name, runs, max(2 * trials // 5, 1))!r},", flush=True)
     for runs in (30, 100, 1000):
         print(f"pages of 200 cases, 5 % drift, {runs} runs: {false_alarms_of_pages(runs, max(trials // 200, 1))}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,10 +17,11 @@ from torchduet.bench.record.machines.key import Machine
 from torchduet.bench.record.statistics import Interval
 from torchduet.reports.history import changes
 from torchduet.reports.history.changes import NEAR, Noise, clipped, noise_of, pooled, shrunk, steps
-from torchduet.reports.history.chart_data import axis_of
-from torchduet.reports.history.judge import _beyond, _Judge, _off, _rise, _straying, judge
-from torchduet.reports.history.judged import SPEEDUP, TIME, Judged, Line
-from torchduet.reports.history.plot import label_of
+from torchduet.reports.history.chart_data import Drawn, axis_of
+from torchduet.reports.history.judge import _beyond, _Judge, _rise, _straying, judge
+from torchduet.reports.history.judged import SPEEDUP, TIME, Judged, Line, straying
+from torchduet.reports.history.plot import GOES_ON, label_of, plot
+from torchduet.reports.history.rates import LATEST, MEASURED, SUSPECTED, fitting
 from torchduet.reports.history.series import CaseName, History, Numbers, RunMark, of_one_day
 
 THRESHOLD = math.log1p(0.03)
@@ -249,8 +251,9 @@ def test_a_rise_is_the_median_after_less_the_median_before() -> None:
 def test_only_the_latest_run_strays_and_only_from_its_own_level() -> None:
     noise = Noise(0.01, 0.0)
     up, down = (_straying(np.array([0.0, 0.0, last]), 0.0, noise, 0.03) for last in (0.05, -0.05))
-    assert _off(up).startswith("the latest run is +5.1 % off its level")
-    assert _off(down).startswith("the latest run is −4.9 % off")
+    flat = line_of(np.zeros(12))
+    assert straying(replace(flat, stray=up)).why.startswith("the latest run is +5.1 % off its level")
+    assert straying(replace(flat, stray=down)).why.startswith("the latest run is −4.9 % off")
     assert _straying(np.array([0.0, 0.0, 0.035]), 0.0, noise, 0.03) == 0.0  # below four deviations
     assert _straying(np.array([0.0, 0.0, 0.05]), 0.0, noise, 0.06) == 0.0  # below the threshold
 
@@ -417,3 +420,26 @@ def test_a_change_that_the_pilots_just_explain_is_not_beyond_them() -> None:
         height = interval(sign * 0.5, 0.25)
         assert not _beyond(height, sign * 0.5, {PILOT: sign * 0.25})
         assert _beyond(height, sign * 0.5, {PILOT: sign * 0.2499})
+
+
+def test_an_interval_that_the_frame_cuts_is_marked_and_told_in_full() -> None:
+    logs = np.log(1e-3) + noisy(np.random.default_rng(11), 12)
+    low, high = logs - 0.001, logs + 0.001
+    high[4], low[7], low[9], high[9] = logs[4] + 3.0, logs[7] - 3.0, np.nan, np.nan
+    runs = history({"f": logs}).runs
+    shown = plot(Drawn(line_of(logs), low, high), "f", TIME, runs, {}, "a")
+    assert [(round(end.across, 1), end.side) for end in shown.beyond] == [(37.5, "top"), (62.5, "bottom")]
+    assert [GOES_ON in point.words for point in shown.points] == [run in (4, 7) for run in range(12)]
+    assert " to 20" in shown.points[4].words.replace("\xa0", " ")  # e³ ms
+    assert shown.note == "2 intervals go on beyond the frame (▲, ▼)."
+
+
+def test_the_rates_that_fit_a_history_are_those_of_the_nearest_simulations() -> None:
+    few, latest = fitting(5, None)
+    assert few.startswith("In simulated histories of 1 % noise and 6 runs")
+    assert latest.startswith("Of simulated histories of 20 cases without a change in 6 runs")
+    many, _ = fitting(120, 0.025)
+    (row,) = (row for row in MEASURED if (row.noise, row.runs) == ("3 %", 100))
+    assert f"{row.five:.0%}".replace("%", " %") in many.replace("\xa0", " ")
+    assert fitting(30, 0.15)[0].startswith("The noise of 15")
+    assert all({row.noise for row in rows} == {row.noise for row in MEASURED} for rows in (SUSPECTED, LATEST))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from torchduet.reports.profile.balance import sentences as balance_sentences
 from torchduet.reports.profile.categories import (
     AUTOGRAD,
     CATEGORIES,
+    COPY,
     DATA,
     FUSED,
     GEMM,
@@ -30,15 +33,18 @@ from torchduet.reports.profile.categories import (
     VIEW,
     category,
 )
+from torchduet.reports.profile.charts import memory_chart
 from torchduet.reports.profile.difference import sentences
 from torchduet.reports.profile.flame import MAX_FRAMES, frames
-from torchduet.reports.profile.section import section
+from torchduet.reports.profile.section import TONES, section
+from torchduet.reports.profile.stacks import stacks
 from torchduet.reports.profile.summary import Summary, summarise
 from torchduet.reports.profile.trace import TraceError, read
 from torchduet.reports.profile.tree import typical
 from torchduet.reports.profile.waiting import Waiting, waiting
 from torchduet.reports.profile.waiting import in_words as waiting_in_words
 from torchduet.reports.read.run_file import load
+from torchduet.reports.text import units
 
 
 def summary(tmp_path: Path, *events: dict[str, Any], device: str = "cpu") -> Summary:
@@ -83,6 +89,33 @@ def test_the_peak_of_memory_is_explained_by_what_users_called(tmp_path: Path) ->
     assert held.at == pytest.approx(51e-6)
     assert held.holders == (("AddmmBackward0", 8000), ("aten::linear", 4000))
     assert held.released == 0
+
+
+def test_the_axis_of_memory_begins_at_0_unless_a_call_releases_what_was_held_before(tmp_path: Path) -> None:
+    held = summary(tmp_path, *steps(5)).memory
+    assert held is not None
+    released = memory_chart(replace(held, points=((1e-6, -9000), *held.points)), "a")
+    assert released.note == f"Below 0: up to {units.size(9000)} that were held before the call are released in it."
+    assert "below what was held before" in released.alternative
+    kept = memory_chart(replace(held, points=tuple(point for point in held.points if point[1] >= 0)), "b")
+    assert kept.note == "Both axes start at 0."
+    assert "−" in released.svg
+    assert "−" not in kept.svg
+
+
+def test_the_parts_of_all_bars_stand_in_one_order_with_one_key() -> None:
+    def profile(**shares: float) -> Any:
+        return SimpleNamespace(
+            device_parts=(),
+            parts=tuple((name, share, share, TONES.index(name)) for name, share in shares.items()),
+        )
+
+    first, second = profile(**{PYTHON: 0.6, GEMM: 0.4}), profile(**{GEMM: 0.7, COPY: 0.3})
+    found = stacks([first, second, profile(**{VIEW: 1.0})], 2)
+    assert [(key, name) for key, name, _ in found.legend] == [(1, GEMM), (2, COPY), (3, PYTHON)]
+    assert [part[:3] for part in found.bar(first)] == [(1, GEMM, 0.4), (3, PYTHON, 0.6)]
+    assert [part[:3] for part in found.bar(second)] == [(1, GEMM, 0.7), (2, COPY, 0.3)]
+    assert found.more == 1
 
 
 def test_a_gpu_that_waits_is_said_to_idle(tmp_path: Path) -> None:
@@ -358,11 +391,11 @@ def test_the_lead_says_what_takes_the_time_of_two_cases_and_how_many_more_were_p
     page = render(load(path)).replace("\xa0", " ")
     lead = page[page.index('<div class="spent">') : page.index("</header>")]
     assert "and 1 more profile</span>" in lead
-    assert lead.count("<li>") == 2
+    assert lead.partition("parts-key")[0].count("<li>") == 2
     assert "<strong>40 % matrix products and convolutions</strong>, 30 % optimizer</span>" in lead
     shares = [float(share) for share in re.findall(r"flex-grow: ([\d.]+)", lead)]
     assert sum(shares) == pytest.approx(2, abs=0.01)  # each bar is a whole call
-    assert shares[:2] == [0.4, 0.3]
+    assert shares[:2] == [0.4, 0.1]  # in the order of the key
 
 
 def test_the_last_lines_of_a_run_say_what_takes_the_time(tmp_path: Path) -> None:

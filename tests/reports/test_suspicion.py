@@ -12,16 +12,16 @@ import pytest
 
 pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 
-from tests.reports.history_rates import NOISES, suspected_rates
+from tests.reports.history_rates import NOISES, latest_rates, of_families, suspected_rates
 from tests.reports.made_history import make_history
 from torchduet.reports.history.collect import collect
 from torchduet.reports.history.events import commits_of, events
 from torchduet.reports.history.judge import judge
 from torchduet.reports.history.judged import Judged
-from torchduet.reports.history.rates import SUSPECTED
+from torchduet.reports.history.rates import LATEST, SUSPECTED
 from torchduet.reports.history.run_reports import beside
 from torchduet.reports.history.series import histories
-from torchduet.reports.history.suspicion import Others, others_of, strays, suspected
+from torchduet.reports.history.suspicion import Latest, Others, others_of, outlying, strays, suspected
 from torchduet.reports.history.words import command, headline, markdown
 
 SQUARE = "matmul.square[n=512] cpu eager fp32"
@@ -112,7 +112,44 @@ def test_one_outlier_among_the_latest_is_no_step() -> None:
 
 def test_two_runs_let_nothing_suspect() -> None:
     assert suspected(np.array([0.0, 1.0]), QUIET, 1, THRESHOLD) is None
-    assert strays(np.array([0.0, 1.0]), QUIET, THRESHOLD) == 0.0
+    assert strays(np.array([0.0, 1.0]), QUIET, 1, THRESHOLD) == 0.0
+
+
+def test_a_latest_run_is_named_unless_outliers_were_as_far_off_before() -> None:
+    """Of 20 cases that vary by 1 %, one takes twice as long in its latest run; others did so before, or it did."""
+
+    def named(*outliers: tuple[int, int], size: float = 0.75) -> list[str]:
+        logs = np.random.default_rng(3).normal(0, 0.01, (20, 30))
+        for case, run in outliers:
+            logs[case, run] += size
+        logs[0, -1] += math.log(2)
+        return [case.id for case, _ in judge(of_families(logs), 0.03).strays()]
+
+    assert named() == ["a.f0"]
+    assert named((4, 7), size=0.3) == ["a.f0"], "smaller outliers"
+    assert named((0, 7)) == [], "its own"
+    assert named((4, 7), (9, 12), (13, 20)) == [], "three other cases"
+    assert named((4, 7), (4, 12), (4, 20), size=0.6) == ["a.f0"], "smaller ones of another case"
+
+
+def test_every_run_of_a_series_with_many_outliers_counts_once_among_all() -> None:
+    quiet = [Latest(0.0, np.zeros(99), 0.04) for _ in range(18)]
+    wild = Latest(0.0, np.array([1.2] * 30 + [0.0] * 69), 0.04)
+    assert outlying([Latest(0.65, np.zeros(99), 0.04), wild, *quiet], 20)[0]
+    assert not outlying([Latest(0.65, np.array([0.7] + [0.0] * 98), 0.04), wild, *quiet], 20)[0]
+    each = [Latest(0.0, np.array([1.2] + [0.0] * 98), 0.04) for _ in range(18)]
+    assert not outlying([Latest(0.65, np.zeros(99), 0.04), wild, *each], 20)[0]
+    assert outlying([Latest(0.0, np.zeros(2), 0.04)], 1) == [False]
+
+
+def test_published_rates_of_named_latest_runs_are_those_of_the_code() -> None:
+    outliers = next(row for row in LATEST if "20th" in row.noise and row.runs == 30)
+    assert latest_rates(outliers.noise, outliers.runs, 60, seed=7).false_alarms <= 0.15
+    steady = next(row for row in LATEST if row.noise == "1 %" and row.runs == 6)
+    found = latest_rates(steady.noise, steady.runs, 20, seed=7)
+    assert (found.false_alarms, found.twofold) == (0.0, 1.0) == (steady.false_alarms, steady.twofold)
+    assert all(row.false_alarms <= 0.05 for row in LATEST if row.runs > 3)
+    assert all(row.twofold > 0.95 for row in LATEST if row.runs > 3 and "20th" not in row.noise)
 
 
 def test_a_steps_own_series_does_not_make_the_others_noisy() -> None:
