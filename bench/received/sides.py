@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable
-from typing import Annotated, Any, NotRequired, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, TypeVar
 
 import msgspec
 
@@ -87,9 +87,10 @@ class PreparedCase(TypedDict):
 
 
 class Prepared(TypedDict):
-    """All cases, in the order of the request."""
+    """All cases, in the order of the request, and the seconds that its process took until then, by stage."""
 
     cases: list[PreparedCase]
+    seconds: dict[Literal["starting", "compiling", "checking", "warming", "timed"], Amount]
 
 
 class WarmCase(TypedDict):

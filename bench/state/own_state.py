@@ -135,7 +135,9 @@ class OwnState:
     ) -> None:
         new = [change for change in changes(entries, within, after) if change.entry not in self._values]
         lasting = put_back(changes(entries, before, after))
-        outcome = Restored(new, [change for change in lasting if change.entry in {item.entry for item in new}], imported)
+        outcome = Restored(
+            new, [change for change in lasting if change.entry in {item.entry for item in new}], imported
+        )
         self.notes += [note for note in outcome.note(CALLS) if note not in self.notes]
         self.adopt(new)
         poison = [change for change in lasting if change.entry.poisons]
