@@ -37,7 +37,7 @@ from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plan.threads import threads_for
 from torchduet.bench.received.channel import Message
 from torchduet.bench.received.sides import Imported, Pilots
-from torchduet.bench.record.schema import INTERPRETERS
+from torchduet.bench.record.schema import INTERPRETERS, PEAK_MEMORY
 from torchduet.bench.workers.environment import for_workers
 from torchduet.bench.workers.launcher import WorkerError
 
@@ -139,7 +139,9 @@ class Duet:
             before = _before_blocks(pair, forked - began, awake() - forked, first=True)
             if ledger.live():
                 taken = time_blocks(pair, cases, ledger, self._rng, report)
+                timed = awake()
                 taken.peaks = peak_memory(pair, cases)
+                taken.stages[PEAK_MEMORY] += awake() - timed
             _add(taken, before)
         ledger.pairs = 1
         return ledger, taken

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable
-from typing import Annotated, Any, Literal, NotRequired, TypedDict, TypeVar
+from typing import Annotated, Any, NotRequired, TypedDict, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=MIN, le=1 / MIN)]
 Amount = Annotated[float, msgspec.Meta(ge=0, le=1 / MIN)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Index = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}$")]  # of a case, as keys of JSON are text
+Stage = Annotated[str, msgspec.Meta(pattern="^(starting|compiling|checking|warming|timed)$")]
 Word = Annotated[str, msgspec.Meta(max_length=4096)]
 MAX_SHOWN = 200  # characters of a reason
 
@@ -90,7 +91,7 @@ class Prepared(TypedDict):
     """All cases, in the order of the request, and the seconds that its process took until then, by stage."""
 
     cases: list[PreparedCase]
-    seconds: dict[Literal["starting", "compiling", "checking", "warming", "timed"], Amount]
+    seconds: dict[Stage, Amount]
 
 
 class WarmCase(TypedDict):

@@ -10,6 +10,7 @@ from torchduet.bench.record.schema import (
     HANDING_OVER,
     IMPORTING,
     INTERPRETERS,
+    PEAK_MEMORY,
     SCHEMA,
     STARTING,
     CeilingRecord,
@@ -24,7 +25,7 @@ from torchduet.bench.record.schema import (
     Unavailable,
 )
 
-STAGES = ("compiling", "timed", "checking", "warming", IMPORTING, STARTING, INTERPRETERS, HANDING_OVER)
+STAGES = ("compiling", "timed", "checking", "warming", IMPORTING, STARTING, INTERPRETERS, HANDING_OVER, PEAK_MEMORY)
 
 Facts = Mapping[str, str | int | float | None]
 
@@ -91,6 +92,7 @@ def run_record(facts: RunFacts) -> RunRecord:
     if stages.get(INTERPRETERS):
         record["seconds"]["interpreters"] = stages[INTERPRETERS]
         record["seconds"]["handing_over"] = stages.get(HANDING_OVER, 0.0)
+        record["seconds"]["peak_memory"] = stages.get(PEAK_MEMORY, 0.0)
     if "warm_starting" in stages:
         record["seconds"]["warm_starting"] = stages["warm_starting"]
     if "profiling" in stages:

@@ -16,8 +16,8 @@ from torchduet.bench.state.threads import busy
 
 CALLS, SETUP = "its calls", "its setup"
 FOR_OTHERS = "put back before other cases are called"
-# What libraries change when they are imported, too. It is named only where nothing was imported meanwhile: whether a
-# library is imported by the author's code or was before, as by a process that forks workers, is no change of the author.
+# What libraries change when they are imported, too. It is named only where nothing was imported meanwhile: a library
+# that the author's code imports may have been imported before in another process, and is no change of the author's.
 OF_LIBRARIES = frozenset({"environment", "warnings filters", "root logger", "signal handlers"})
 
 

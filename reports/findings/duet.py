@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from torchduet.bench.record.duets import two_times
 from torchduet.bench.record.duets.gate import has_too_few_pairs, memory_of
-from torchduet.bench.record.duets.sides import from_new, sides
+from torchduet.bench.record.duets.sides import Sides, from_new, sides
 from torchduet.bench.record.duets.words import controls, headline, memory_lines, ordered, stages, times_words
 from torchduet.bench.record.marks import short_marks
 from torchduet.bench.record.schema import AgainstRecord, Record, SideRecord
@@ -17,6 +20,37 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.tables.visits import priors_of
 from torchduet.reports.text import units
+
+
+@dataclass(frozen=True)
+class BothSides:
+    """A case of a duet.
+
+    Attributes:
+        result: the new side held against the base.
+        details_of: the side whose first call, check and blocks its record has.
+        why_they_differ: its times do not show its ratio, and why; else empty.
+    """
+
+    names: Sides
+    result: AgainstRecord
+    details_of: str
+    why_they_differ: str
+
+
+def sides_of_cases(run: Run) -> dict[str, BothSides]:
+    """Case → its result on both sides; empty for a run of one side."""
+    duet = run.about.get("against")
+    if duet is None:
+        return {}
+    of = sides(duet)
+    details_of = f"the side with {of.knob}" if of.knob else of.base
+    return {
+        record["case"]["id"]: BothSides(
+            of, record["against"], details_of, two_times.WORDS if two_times.differ(record["against"]) else ""
+        )
+        for record in from_new(duet, run.records)
+    }
 
 
 def section(run: Run) -> dict[str, Any] | None:
@@ -38,12 +72,16 @@ def section(run: Run) -> dict[str, Any] | None:
             ("base", of.base_side["label"], facts(of.base_side, path=paths)),
             ("new", of.new_side["label"], facts(of.new_side, path=paths)),
         ],
-        "rows": [(anchors[record["case"]["id"]], record, record["against"]) for record in rows],
+        "rows": rows,
+        "of": {anchors[record["case"]["id"]]: record["against"] for record in rows},
+        "differ": {anchors[record["case"]["id"]] for record in rows if two_times.differ(record["against"])},
+        "sign": two_times.SIGN,
+        "level": level,
+        "why_they_differ": two_times.WORDS,
         "chart": chart(rows, duet["threshold"], anchors) if rows else None,
         "drawn": min(len(rows), MAX_ROWS),
         "memory": memory(rows),
         "controls": [*memory_lines(duet, run.records), *controls(rows)],
-        "times_of": f"the side with {of.knob}" if of.knob else of.base,
         "tally": {
             verdict: sum(record["against"]["verdict"] == verdict for record in rows)
             for verdict in ("slower", "faster", "same", "unclear")
@@ -53,13 +91,21 @@ def section(run: Run) -> dict[str, Any] | None:
 
 def memory(records: Sequence[Record]) -> dict[str, str]:
     """Case → its peak memory on both sides, where any is known; marked with a word where it has changed."""
-    found = {}
+    found: dict[str, str] = {}
     for record in records:
         against = record["against"]
         if (change := memory_of(against)) is not None:
             base, new = (units.size(against[key]) for key in ("base_peak_bytes", "peak_bytes"))
             found[record["case"]["id"]] = new if change == "same" else f"{base} → {new}, {change}"
     return found
+
+
+def level(confidence: float) -> str:
+    """A level of confidence with two digits of what it leaves: ``99 %``, ``99.75 %``, ``99.9967 %``."""
+    left = 100 * (1 - confidence)
+    places = max(0, 1 - math.floor(math.log10(left))) if 0 < left < 100 else 0
+    text = f"{100 * confidence:.{places}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
 
 
 def spread(run: Run) -> str:
@@ -90,7 +136,7 @@ def chart(records: Sequence[Record], threshold: float, anchors: Mapping[str, str
             against["verdict"],
             in_words(against),
             anchor=anchors[record["case"]["id"]],
-            marks=short_marks(record),
+            marks=", ".join(filter(None, (short_marks(record), two_times.SIGN if two_times.differ(against) else ""))),
         )
         for record in records[:MAX_ROWS]
         for against in (record["against"],)
