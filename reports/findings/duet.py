@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torchduet.bench.record.duets import two_times
-from torchduet.bench.record.duets.gate import has_too_few_pairs, memory_of
+from torchduet.bench.record.duets.gate import has_too_few_pairs, judged, memory_of
 from torchduet.bench.record.duets.sides import Sides, from_new, sides
 from torchduet.bench.record.duets.words import controls, headline, memory_lines, ordered, stages, times_words
 from torchduet.bench.record.marks import short_marks
@@ -61,6 +61,7 @@ def section(run: Run) -> dict[str, Any] | None:
     of = sides(duet)
     anchors = {record["case"]["id"]: anchor(index) for index, record in enumerate(run.records)}
     rows = ordered(from_new(duet, run.records))
+    counted = judged(rows) or rows
     paths = of.base_side["python"] != of.new_side["python"]
     return {
         "headline": headline(duet, run.records),
@@ -82,8 +83,9 @@ def section(run: Run) -> dict[str, Any] | None:
         "drawn": min(len(rows), MAX_ROWS),
         "memory": memory(rows),
         "controls": [*memory_lines(duet, run.records), *controls(rows)],
+        "counted": len(counted),
         "tally": {
-            verdict: sum(record["against"]["verdict"] == verdict for record in rows)
+            verdict: sum(record["against"]["verdict"] == verdict for record in counted)
             for verdict in ("slower", "faster", "same", "unclear")
         },
     }
@@ -136,12 +138,16 @@ def chart(records: Sequence[Record], threshold: float, anchors: Mapping[str, str
             against["verdict"],
             in_words(against),
             anchor=anchors[record["case"]["id"]],
-            marks=", ".join(filter(None, (short_marks(record), two_times.SIGN if two_times.differ(against) else ""))),
+            marks=", ".join(filter(None, (*_marks(record), two_times.SIGN if two_times.differ(against) else ""))),
         )
         for record in records[:MAX_ROWS]
         for against in (record["against"],)
     ]
     return changes_chart(rows, threshold)
+
+
+def _marks(record: Record) -> tuple[str, str]:
+    return short_marks(record), "control" if record["against"].get("control") else ""
 
 
 def in_words(against: AgainstRecord) -> str:

@@ -89,3 +89,9 @@ def test_where_the_time_of_a_duet_went_is_said_of_its_stages_and_of_an_earlier_f
 )
 def test_a_level_is_given_with_what_it_leaves(confidence: float, words: str) -> None:
     assert level(confidence) == words
+
+
+def test_controls_are_counted_beside_the_cases_and_named(document: Any) -> None:
+    page = render(from_json(duet_of(document, "slower", "same", "same control")))
+    assert "2 cases and 1 control:" in Page(page).text
+    assert [row_of(page, f"case-{number}")[0].endswith("control") for number in (1, 2, 3)] == [False, False, True]
