@@ -44,13 +44,17 @@ def sides_of_cases(run: Run) -> dict[str, BothSides]:
     if duet is None:
         return {}
     of = sides(duet)
-    details_of = f"the side with {of.knob}" if of.knob else of.base
     return {
         record["case"]["id"]: BothSides(
-            of, record["against"], details_of, two_times.WORDS if two_times.differ(record["against"]) else ""
+            of, record["against"], _details_of(of), two_times.WORDS if two_times.differ(record["against"]) else ""
         )
         for record in from_new(duet, run.records)
     }
+
+
+def _details_of(of: Sides) -> str:
+    """Side A, of which a record has the first call, the check and the blocks."""
+    return f"the side with {of.knob}" if of.knob else of.base
 
 
 def section(run: Run) -> dict[str, Any] | None:
@@ -84,6 +88,7 @@ def section(run: Run) -> dict[str, Any] | None:
         "memory": memory(rows),
         "controls": [*memory_lines(duet, run.records), *controls(rows)],
         "counted": len(counted),
+        "details_of": _details_of(of),
         "tally": {
             verdict: sum(record["against"]["verdict"] == verdict for record in counted)
             for verdict in ("slower", "faster", "same", "unclear")
