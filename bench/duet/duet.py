@@ -6,7 +6,7 @@ import contextlib
 import random
 import socket
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from torchduet.bench.cases.case import Case, Family
@@ -32,10 +32,12 @@ from torchduet.bench.duet.processes import Facts, Server, SideError, link_packag
 from torchduet.bench.duet.side_worker import Worker
 from torchduet.bench.duet.sides import Side
 from torchduet.bench.host.process.left_behind import end_marked
+from torchduet.bench.host.suspension import awake
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plan.threads import threads_for
 from torchduet.bench.received.channel import Message
 from torchduet.bench.received.sides import Imported, Pilots
+from torchduet.bench.record.schema import INTERPRETERS, PEAK_MEMORY
 from torchduet.bench.workers.environment import for_workers
 from torchduet.bench.workers.launcher import WorkerError
 
@@ -130,12 +132,17 @@ class Duet:
             share: seconds for all of the family's pairs.
             report: called before each placement; an exception ends the pair.
         """
-        ledger, taken = Ledger(tuple(cases), cores=self._cores(cases)), Taken()
+        ledger, taken, began = Ledger(tuple(cases), cores=self._cores(cases)), Taken(), awake()
         with _into(ledger), self._pair(self.pool.unused(cases[0].family), cases, 0) as (pair, orders):
+            forked = awake()
             set_paces(ledger, prepare(pair, orders, ledger, self._rng, first=True), share)
+            before = _before_blocks(pair, forked - began, awake() - forked, first=True)
             if ledger.live():
                 taken = time_blocks(pair, cases, ledger, self._rng, report)
+                timed = awake()
                 taken.peaks = peak_memory(pair, cases)
+                taken.stages[PEAK_MEMORY] += awake() - timed
+            _add(taken, before)
         ledger.pairs = 1
         return ledger, taken
 
@@ -146,13 +153,15 @@ class Duet:
             PairError: a worker gave no answer.
             SideError: an interpreter does not start.
         """
-        cases = ledger.live()
+        cases, began = ledger.live(), awake()
         ledger.cores = self._cores(ledger.cases)
         servers = self.pool.unused(cases[0].family)
         ledger.pairs += 1
         with self._pair(servers, cases, ledger.pairs - 1, compiler=ledger.compiler) as (pair, orders):
+            forked = awake()
             prepare(pair, orders, ledger, self._rng, first=False)
-            return time_blocks(pair, cases, ledger, self._rng, report) if ledger.live() else Taken()
+            before = _before_blocks(pair, forked - began, awake() - forked, first=False)
+            return _add(time_blocks(pair, cases, ledger, self._rng, report) if ledger.live() else Taken(), before)
 
     def starting(self, family: str) -> float:
         """Seconds that a family's next pair waits for fresh interpreters."""
@@ -223,6 +232,29 @@ class Duet:
         self.pool.close()
         end_marked(self._folder)
         self._temporary.cleanup()
+
+
+def _before_blocks(pair: Sequence[Worker], forking: float, preparing: float, *, first: bool) -> dict[str, float]:
+    """The seconds of a pair before its blocks, by stage.
+
+    In the first pair the sides prepare one after the other, in later ones at once: then those of the slower side count.
+    What is made in later pairs under the name of a check is inputs alone.
+
+    Args:
+        forking: until both workers were forked, fresh interpreters included.
+        preparing: from then on.
+    """
+    of_sides = [worker.stages for worker in pair]
+    named = ("starting", "compiling", "checking") if first else ("starting", "compiling")
+    counted = of_sides if first else [max(of_sides, key=lambda stages: sum(stages.values()))]
+    stages = {stage: sum(side.get(stage, 0.0) for side in counted) for stage in named}
+    return {INTERPRETERS: forking, **stages, "warming": max(0.0, preparing - sum(stages.values()))}
+
+
+def _add(taken: Taken, stages: Mapping[str, float]) -> Taken:
+    for stage, seconds in stages.items():
+        taken.stages[stage] += seconds
+    return taken
 
 
 @contextlib.contextmanager

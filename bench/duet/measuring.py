@@ -134,9 +134,9 @@ class DuetMeasuring(Measuring):
         share = max(allotted, self._share * len(family.cases))
         ledger, taken = self.duet.first(family.cases, share, self._may_go_on)
         took = self.run_clock.awake() - began
-        stages = {"timed": taken.seconds, "warming": max(0.0, took - taken.seconds)}
+        beside = max(0.0, took - taken.seconds)
         died = not taken.blocks and not all(failure.skip for failure in ledger.failures.values())
-        self.done(family, Spent(stages["warming"], (share, taken.seconds), stages, retry=died))
+        self.done(family, Spent(beside, (share, taken.seconds), dict(taken.stages), retry=died))
         records = to_record.first_records(
             family, ledger, taken, at, self.settings.selection.references, self._threshold, self.controls
         )
@@ -179,13 +179,12 @@ class DuetMeasuring(Measuring):
             why = self._reason(ledger.failures[case])
             self.progress.warnings.append(f"{case.id}: pair {ledger.pairs} failed, so it gets no more: {why}")
         entries = to_record.entries_of(taken)
-        stages = {"timed": taken.seconds, "warming": max(0.0, took - taken.seconds)}
-        for stage, seconds in stages.items():
+        for stage, seconds in taken.stages.items():
             self.progress.seconds[stage] += seconds
         beside = max(0.0, took - of.visited.timing - (self.duet.pool.start_seconds if waits else 0.0))
         self.pairs.add_pair(name, {case.id: entry for case, entry in entries.items()}, at, beside)
         timed = self.monitor.add_family(started, to_record.family_result(ledger, taken))
-        return LaterVisit(name, at, took, of.visited.timing, entries, stages, timed)
+        return LaterVisit(name, at, took, of.visited.timing, entries, dict(taken.stages), timed)
 
     def _may_go_on(self) -> None:
         """Called before each placement.

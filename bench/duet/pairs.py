@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -128,6 +128,7 @@ class Taken:
         switches: context switches during the blocks of both sides.
         address_sets: of cases on accelerators, how many sets of addresses of the inputs differ, on the side with fewer.
         peaks: bytes that a call holds at most beyond its inputs, on A and on B, of the first pair.
+        stages: seconds by stage.
     """
 
     blocks: dict[Case, Blocks] = field(default_factory=dict)
@@ -136,6 +137,7 @@ class Taken:
     address_sets: dict[Case, int] = field(default_factory=dict)
     peaks: dict[Case, tuple[int, int]] = field(default_factory=dict)
     telemetry: Telemetry | None = None
+    stages: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @property
     def seconds(self) -> float:
@@ -173,8 +175,7 @@ def set_paces(ledger: Ledger, speeds: Sequence[tuple[WarmCase, WarmCase]], share
 def random_order(rng: random.Random) -> list[int]:
     """Both sides in random order.
 
-    The side that acts first may gain or lose by it (in memory or in its core) for as long as its process lives. With a
-    random order this is noise between pairs, which the interval includes.
+    The side that acts first may gain or lose by it as long as its process lives: so this is noise between pairs.
     """
     return rng.sample((BASE, AGAINST), 2)
 
@@ -249,7 +250,7 @@ def prepare(
             warm = worker.receive(Warm)
             with worker.held_to_account():
                 check_number(warm["cases"], len(cases), "cases")
-            received[side] = prepared, warm
+            received[side], worker.stages = (prepared, warm), prepared["seconds"]
             worker.pause()
     answers = received[BASE], received[AGAINST]
     for worker in pair:

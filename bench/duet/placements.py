@@ -25,9 +25,11 @@ from torchduet.bench.duet.pairs import (
 from torchduet.bench.duet.processes import ANSWER_SECONDS
 from torchduet.bench.duet.side_worker import Worker
 from torchduet.bench.host.counters import Gauge
+from torchduet.bench.host.suspension import awake
 from torchduet.bench.received.channel import Channel, Message
 from torchduet.bench.received.cleaned import GarbageError
 from torchduet.bench.received.sides import Done, Errors, Finite, Turns, Waits, check_number, only
+from torchduet.bench.record.schema import HANDING_OVER
 from torchduet.bench.timing.pacing import PLACEMENT_OVERDRAFT
 from torchduet.bench.workers.launcher import SILENT_SECONDS
 
@@ -54,9 +56,13 @@ def time_blocks(
         cases = [case for case in blocks if ledger.paces[case].placements > number]
         report()
         gauge.sample()
+        began = awake()
         _new_placement(pair, order, cases, ledger, rng)
+        taken.stages["warming"] += (moved := awake()) - began
         _take_turns(pair, order, [case for case in cases if case not in ledger.failures], blocks, ledger, taken, rng)
+        taken.stages[HANDING_OVER] += awake() - moved
     taken.telemetry = gauge.finish()
+    began = awake()
     for side, worker in enumerate(pair):
         with named(side):
             answer = worker.turn({"do": "finite"}, Finite)
@@ -74,6 +80,9 @@ def time_blocks(
         for index, sets in answer["address_sets"].items():
             case = order[int(index)]
             taken.address_sets[case] = min(sets, taken.address_sets.get(case, sets))
+    taken.stages["checking"] += awake() - began
+    taken.stages["timed"] = taken.seconds
+    taken.stages[HANDING_OVER] = max(0.0, taken.stages[HANDING_OVER] - taken.seconds)
     taken.blocks = {case: both for case, both in blocks.items() if case not in ledger.failures and both[BASE]}
     return taken
 

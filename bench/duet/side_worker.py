@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ class Worker:
         pid: of its process, and of its process group.
         channel: to it.
         stops: whether it is stopped at all; False if it is known to be idle while it waits.
+        stages: seconds until its cases were prepared, by stage, as it says.
 
     Args:
         reap: ends the process and returns its exit code: see :meth:`torchduet.bench.duet.processes.Server.reap`.
@@ -34,6 +35,7 @@ class Worker:
     def __init__(self, reap: Callable[[int, float], int], pid: int, channel: Channel, log: Path) -> None:
         self.pid, self.channel = pid, channel
         self.stops = True
+        self.stages: Mapping[str, float] = {}
         self._reap_by_server, self._log = reap, log
         self._ended = self._stopped = False
 

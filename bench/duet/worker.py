@@ -69,8 +69,7 @@ def main(channel: Channel, peer: Channel, log: str) -> None:
 
 
 def _serve(channel: Channel, peer: Channel) -> None:
-    order = channel.receive()
-    if order is None:
+    if (order := channel.receive()) is None:
         return
     if order.get("do") == "pilots":
         from torchduet.bench.passes.pilots import measure_pilots  # workers of families do not import it
@@ -82,7 +81,7 @@ def _serve(channel: Channel, peer: Channel) -> None:
         return
     with blocked_in_new_threads(signal.SIGCONT):
         side = Timed(order)
-        channel.send({"cases": side.prepare()})
+        channel.send({"cases": side.prepare(), "seconds": side.seconds})
     with undisturbed():
         warm = {"cases": side.warm_up(), "compiler": COMPILER in sys.modules, "idle": side.idle}
         channel.send({**warm, "restores": side.restores()})
@@ -118,6 +117,7 @@ class Timed:
         self._runs: dict[int, TimedCase] = {}
         self._unsettled: set[int] = set()  # cases that the last placement has left out
         self._stages: SideStages | None = None
+        self.seconds: dict[str, float] = {}  # by stage
         begin(order["threads"], order["folder"], order["data"])
         if order["profiled"] and any(case.mode in COMPILED for case in self.cases):
             from torchduet.bench.passes.profiler import name_fused_kernels
@@ -136,6 +136,7 @@ class Timed:
             family = Family(cases=tuple(self.cases), reported=tuple(runnable))
             task = Task(family, 0.0, order["threads"], order["folder"])
             self._stages = SideStages(task, str(order["seed"]), self.results, first=self._first)
+            self.seconds = self._stages.seconds
 
     def _is_open(self, case: Case) -> bool:
         return self.results[case].error is None and self.results[case].skip is None

@@ -19,6 +19,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=MIN, le=1 / MIN)]
 Amount = Annotated[float, msgspec.Meta(ge=0, le=1 / MIN)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Index = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}$")]  # of a case, as keys of JSON are text
+Stage = Annotated[str, msgspec.Meta(pattern="^(starting|compiling|checking|warming|timed)$")]
 Word = Annotated[str, msgspec.Meta(max_length=4096)]
 MAX_SHOWN = 200  # characters of a reason
 
@@ -87,9 +88,10 @@ class PreparedCase(TypedDict):
 
 
 class Prepared(TypedDict):
-    """All cases, in the order of the request."""
+    """All cases, in the order of the request, and the seconds that its process took until then, by stage."""
 
     cases: list[PreparedCase]
+    seconds: dict[Stage, Amount]
 
 
 class WarmCase(TypedDict):

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from torchduet.bench.record.run_clock_words import words
 from torchduet.bench.record.schema import (
+    HANDING_OVER,
     IMPORTING,
+    INTERPRETERS,
+    PEAK_MEMORY,
     SCHEMA,
     STARTING,
     CeilingRecord,
@@ -22,7 +25,7 @@ from torchduet.bench.record.schema import (
     Unavailable,
 )
 
-STAGES = ("compiling", "timed", "checking", "warming", IMPORTING, STARTING)
+STAGES = ("compiling", "timed", "checking", "warming", IMPORTING, STARTING, INTERPRETERS, HANDING_OVER, PEAK_MEMORY)
 
 Facts = Mapping[str, str | int | float | None]
 
@@ -86,6 +89,10 @@ def run_record(facts: RunFacts) -> RunRecord:
         record["seconds"]["importing"] = stages[IMPORTING]
     if stages.get(STARTING):
         record["seconds"]["starting"] = stages[STARTING]
+    if stages.get(INTERPRETERS):
+        record["seconds"]["interpreters"] = stages[INTERPRETERS]
+        record["seconds"]["handing_over"] = stages.get(HANDING_OVER, 0.0)
+        record["seconds"]["peak_memory"] = stages.get(PEAK_MEMORY, 0.0)
     if "warm_starting" in stages:
         record["seconds"]["warm_starting"] = stages["warm_starting"]
     if "profiling" in stages:

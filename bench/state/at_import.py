@@ -8,10 +8,7 @@ from pathlib import Path
 import torch
 
 from torchduet.bench.state.entry import listed, read
-from torchduet.bench.state.own_state import differences, everything
-
-# What libraries change when they are imported, too: named only where a call changes it.
-OF_LIBRARIES = frozenset({"environment", "warnings filters", "root logger", "signal handlers"})
+from torchduet.bench.state.own_state import OF_LIBRARIES, differences, everything
 
 
 def imported(load: Callable[[], object], source: str, threads: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from torchduet.bench.state.threads import busy
 
 CALLS, SETUP = "its calls", "its setup"
 FOR_OTHERS = "put back before other cases are called"
+# What libraries change when they are imported, too. It is named only where nothing was imported meanwhile: a library
+# that the author's code imports may have been imported before in another process, and is no change of the author's.
+OF_LIBRARIES = frozenset({"environment", "warnings filters", "root logger", "signal handlers"})
 
 
 @cache
@@ -46,26 +50,32 @@ class Restored:
     Attributes:
         changed: all changes.
         lasting: those that could not be undone.
+        imported: whether a module was imported within it for the first time.
     """
 
     changed: list[Change] = field(default_factory=list)
     lasting: list[Change] = field(default_factory=list)
+    imported: bool = False
 
     def note(self, who: str, outcome: str = FOR_OTHERS) -> list[str]:
         """One sentence about what ``who`` changed; none where nothing that is named was changed."""
-        undone = listed(change for change in self.changed if change not in self.lasting)
+        undone = listed(change for change in self.changed if change not in self.lasting and not self._of_import(change))
         notes = [f"{who} changed {undone}: {outcome}"] if undone else []
         return notes + ([f"{who} changed {kept}: cannot be put back"] if (kept := listed(self.lasting)) else [])
+
+    def _of_import(self, change: Change) -> bool:
+        return self.imported and change.entry.name in OF_LIBRARIES
 
 
 @contextmanager
 def restored() -> Iterator[Restored]:
     """Put every piece of state back at the end, whether or not an error is raised within."""
     outcome = Restored()
-    before = read(everything())
+    before, modules = read(everything()), set(sys.modules)
     try:
         yield outcome
     finally:
+        outcome.imported = not modules.issuperset(sys.modules)
         outcome.changed = differences(before, read(everything()))
         outcome.lasting = put_back(outcome.changed)
 
@@ -102,6 +112,7 @@ class OwnState:
         entries = everything() if thorough or self._values else fast()
         before = read(entries)
         threads = set(threading.enumerate()) if thorough else set()
+        modules = set(sys.modules) if thorough else set()
         for entry, value in self._values.items():
             entry.put_back(value)
         within = read(entries) if self._values else before
@@ -110,16 +121,23 @@ class OwnState:
         finally:
             after = read(entries)
             if self._values or after != before:
-                self._leave(entries, before, within, after)
+                self._leave(entries, before, within, after, thorough and not modules.issuperset(sys.modules))
             if thorough:
                 self._watch(threads)
 
     def _leave(
-        self, entries: Sequence[Entry], before: Sequence[Any], within: Sequence[Any], after: Sequence[Any]
+        self,
+        entries: Sequence[Entry],
+        before: Sequence[Any],
+        within: Sequence[Any],
+        after: Sequence[Any],
+        imported: bool,
     ) -> None:
         new = [change for change in changes(entries, within, after) if change.entry not in self._values]
         lasting = put_back(changes(entries, before, after))
-        outcome = Restored(new, [change for change in lasting if change.entry in {item.entry for item in new}])
+        outcome = Restored(
+            new, [change for change in lasting if change.entry in {item.entry for item in new}], imported
+        )
         self.notes += [note for note in outcome.note(CALLS) if note not in self.notes]
         self.adopt(new)
         poison = [change for change in lasting if change.entry.poisons]

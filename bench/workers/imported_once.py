@@ -17,9 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
-from torchduet.bench.state.at_import import OF_LIBRARIES
 from torchduet.bench.state.entry import listed
-from torchduet.bench.state.own_state import restored
+from torchduet.bench.state.own_state import OF_LIBRARIES, restored
 from torchduet.suites.registry import load
 
 MIN_SECONDS = 0.2  # a shorter import is repeated in each worker: nothing then passes from one suite to another

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from torchduet.bench.record.duets.gate import has_too_few_pairs, memory_of
-from torchduet.bench.record.duets.sides import from_new, sides
+from torchduet.bench.record.duets import two_times
+from torchduet.bench.record.duets.gate import has_too_few_pairs, judged, memory_of
+from torchduet.bench.record.duets.sides import Sides, from_new, sides
 from torchduet.bench.record.duets.words import controls, headline, memory_lines, ordered, stages, times_words
 from torchduet.bench.record.marks import short_marks
 from torchduet.bench.record.schema import AgainstRecord, Record, SideRecord
@@ -19,6 +22,41 @@ from torchduet.reports.tables.visits import priors_of
 from torchduet.reports.text import units
 
 
+@dataclass(frozen=True)
+class BothSides:
+    """A case of a duet.
+
+    Attributes:
+        result: the new side held against the base.
+        details_of: the side whose first call, check and blocks its record has.
+        why_they_differ: its times do not show its ratio, and why; else empty.
+    """
+
+    names: Sides
+    result: AgainstRecord
+    details_of: str
+    why_they_differ: str
+
+
+def sides_of_cases(run: Run) -> dict[str, BothSides]:
+    """Case → its result on both sides; empty for a run of one side."""
+    duet = run.about.get("against")
+    if duet is None:
+        return {}
+    of = sides(duet)
+    return {
+        record["case"]["id"]: BothSides(
+            of, record["against"], _details_of(of), two_times.WORDS if two_times.differ(record["against"]) else ""
+        )
+        for record in from_new(duet, run.records)
+    }
+
+
+def _details_of(of: Sides) -> str:
+    """Side A, of which a record has the first call, the check and the blocks."""
+    return f"the side with {of.knob}" if of.knob else of.base
+
+
 def section(run: Run) -> dict[str, Any] | None:
     """The headline, both sides, a row per case and its chart; None for a run of one side."""
     duet = run.about.get("against")
@@ -27,6 +65,7 @@ def section(run: Run) -> dict[str, Any] | None:
     of = sides(duet)
     anchors = {record["case"]["id"]: anchor(index) for index, record in enumerate(run.records)}
     rows = ordered(from_new(duet, run.records))
+    counted = judged(rows) or rows
     paths = of.base_side["python"] != of.new_side["python"]
     return {
         "headline": headline(duet, run.records),
@@ -38,14 +77,20 @@ def section(run: Run) -> dict[str, Any] | None:
             ("base", of.base_side["label"], facts(of.base_side, path=paths)),
             ("new", of.new_side["label"], facts(of.new_side, path=paths)),
         ],
-        "rows": [(anchors[record["case"]["id"]], record, record["against"]) for record in rows],
+        "rows": rows,
+        "of": {anchors[record["case"]["id"]]: record["against"] for record in rows},
+        "differ": {anchors[record["case"]["id"]] for record in rows if two_times.differ(record["against"])},
+        "sign": two_times.SIGN,
+        "level": level,
+        "why_they_differ": two_times.WORDS,
         "chart": chart(rows, duet["threshold"], anchors) if rows else None,
         "drawn": min(len(rows), MAX_ROWS),
         "memory": memory(rows),
         "controls": [*memory_lines(duet, run.records), *controls(rows)],
-        "times_of": f"the side with {of.knob}" if of.knob else of.base,
+        "counted": len(counted),
+        "details_of": _details_of(of),
         "tally": {
-            verdict: sum(record["against"]["verdict"] == verdict for record in rows)
+            verdict: sum(record["against"]["verdict"] == verdict for record in counted)
             for verdict in ("slower", "faster", "same", "unclear")
         },
     }
@@ -53,13 +98,21 @@ def section(run: Run) -> dict[str, Any] | None:
 
 def memory(records: Sequence[Record]) -> dict[str, str]:
     """Case → its peak memory on both sides, where any is known; marked with a word where it has changed."""
-    found = {}
+    found: dict[str, str] = {}
     for record in records:
         against = record["against"]
         if (change := memory_of(against)) is not None:
             base, new = (units.size(against[key]) for key in ("base_peak_bytes", "peak_bytes"))
             found[record["case"]["id"]] = new if change == "same" else f"{base} → {new}, {change}"
     return found
+
+
+def level(confidence: float) -> str:
+    """A level of confidence with two digits of what it leaves: ``99 %``, ``99.75 %``, ``99.9967 %``."""
+    left = 100 * (1 - confidence)
+    places = max(0, 1 - math.floor(math.log10(left))) if 0 < left < 100 else 0
+    text = f"{100 * confidence:.{places}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
 
 
 def spread(run: Run) -> str:
@@ -90,12 +143,16 @@ def chart(records: Sequence[Record], threshold: float, anchors: Mapping[str, str
             against["verdict"],
             in_words(against),
             anchor=anchors[record["case"]["id"]],
-            marks=short_marks(record),
+            marks=", ".join(filter(None, (*_marks(record), two_times.SIGN if two_times.differ(against) else ""))),
         )
         for record in records[:MAX_ROWS]
         for against in (record["against"],)
     ]
     return changes_chart(rows, threshold)
+
+
+def _marks(record: Record) -> tuple[str, str]:
+    return short_marks(record), "control" if record["against"].get("control") else ""
 
 
 def in_words(against: AgainstRecord) -> str:

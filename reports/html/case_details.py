@@ -10,6 +10,7 @@ from typing import Any
 
 from torchduet.bench.record.statistics import CONFIDENCE
 from torchduet.reports.findings import sustained
+from torchduet.reports.findings.duet import BothSides, sides_of_cases
 from torchduet.reports.html import sections
 from torchduet.reports.html.download import packed
 from torchduet.reports.html.environment import environment
@@ -25,11 +26,13 @@ REFERENCE = "reference"
 def case_details(run: Run) -> dict[str, str]:
     """Anchor of a case → its details as HTML."""
     template = environment().get_template("case.html.j2")
+    sides = sides_of_cases(run)
     visits = "against" not in run.about and any(map(number_of_visits, run.records))
     return {
         detail.anchor: template.render(
             record=detail.record,
             speedups=speedups_of(detail.record),
+            sides=sides.get(detail.record["case"]["id"]),
             timing=detail.timing,
             bound=detail.bound,
             alone=detail.alone,
@@ -37,7 +40,7 @@ def case_details(run: Run) -> dict[str, str]:
             confidence=units.percent(CONFIDENCE),
             sustained=sustained.shown,
             launching=kernels.launching,
-            markdown=as_markdown(detail.record),
+            markdown=as_markdown(detail.record, sides.get(detail.record["case"]["id"])),
         )
         for _, members in sections.details(run)
         for detail in members
@@ -50,8 +53,16 @@ def packed_details(run: Run) -> str:
     return packed(json.dumps(details, ensure_ascii=False)) if details else ""
 
 
-def as_markdown(record: Any) -> str:
-    """A case for an issue or a pull request: its time, and a table of its speed-ups."""
+def as_markdown(record: Any, sides: BothSides | None = None) -> str:
+    """A case for an issue or a pull request: its time, and a table of its speed-ups; of a duet, that of both sides."""
+    if sides is not None:
+        of, names = sides.result, sides.names
+        interval = units.ratio_interval(of["low"], of["high"]) or "no interval"
+        base, new = units.seconds(of["base_seconds"]), units.seconds(of["seconds"])
+        return (
+            f"**{inline(record['case']['id'])}**: {inline(names.base)} {base}, {inline(names.new)} {new} per call; "
+            f"base / new {units.ratio(of['ratio'])} ({interval}), {of['verdict']}"
+        )
     timing = record["timing"]
     interval = units.seconds_interval(timing["low"], timing["high"])
     lines = [f"**{inline(record['case']['id'])}**: {units.seconds(timing['seconds'])} per call"]

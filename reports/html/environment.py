@@ -27,7 +27,6 @@ from torchduet.reports.text import units
 from torchduet.reports.text.escaping import short, visible
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-BREAKS = re.compile(r"(?<=_)|(?<=\.)(?=[^\W\d])")  # not within a number
 SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○", "suspected": "?"}
 
 
@@ -152,14 +151,14 @@ def prose(text: str) -> Markup:
 
 
 def breakable(name: str) -> Markup:
-    """A name that may be broken after an underscore, and after a dot before a letter.
+    """A name that may be broken after an underscore; one of over 300 letters is shortened in its middle.
 
-    One of over 300 letters is shortened in its middle. Its writing direction is isolated from that of its surroundings.
+    Its writing direction is isolated from that of the text around it.
     """
     full = visible(name, spaces=False)
     shown = short(full)
     title = Markup(' title="{}"').format(full) if shown != full else ""
-    return Markup("<bdi{}>{}</bdi>").format(title, Markup("<wbr>").join(BREAKS.split(shown)))
+    return Markup("<bdi{}>{}</bdi>").format(title, Markup("_<wbr>").join(shown.split("_")))
 
 
 def _number(value: Any) -> float | None:

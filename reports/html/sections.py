@@ -10,7 +10,7 @@ import pandas as pd
 
 from torchduet.bench.record.knobs import IMPLEMENTATION, KNOBS, Knob, code
 from torchduet.bench.record.marks import FEW_PLACES, address_sets, marks
-from torchduet.bench.record.schema import Record
+from torchduet.bench.record.schema import INTERPRETERS, Record
 from torchduet.reports.charts.roofline import roofcharts
 from torchduet.reports.findings import ablation, claim_words, meters
 from torchduet.reports.findings.claims import judge
@@ -47,14 +47,29 @@ STOPS_OF_VISITS = {"limit": "the limit of visits was reached"}
 
 PARTS = {
     "startup": "Starting up",
+    "interpreters": "Starting fresh interpreters on both sides",
     "importing": "Importing the suite’s file",
     "starting": "Starting the GPU, in each process",
     "compiling": "Compiling (first calls)",
     "checking": "Checking results against float64",
     "warming": "Warming up and calibrating",
+    "handing_over": "Handing over",
     "timed": "Timed blocks",
+    "peak_memory": "Measuring peak memory",
     "warm_starting": "Starting compiled cases again in new processes",
     "profiling": "Profiling",
+}
+
+
+OF_DUET = {
+    "checking": "Checking results against float64, on both sides",
+    "warming": "Making inputs, first calls, warming up and calibrating",
+    "handing_over": "Handing over to the other side, and warming up before a block",
+    "timed": "Timed blocks of both sides",
+}
+OF_EARLIER_DUET = {
+    "warming": "Beside the blocks: starting processes, first calls, checks, warming up, handing over",
+    "timed": "Timed blocks of both sides",
 }
 
 
@@ -182,10 +197,16 @@ def ceilings(run: Run) -> dict[str, Any] | None:
 
 
 def parts(run: Run) -> list[tuple[str, float, float]]:
-    """The run's time by activity: (activity, seconds, share of the total); the remainder comes last."""
+    """The run's time by activity: (activity, seconds, share of the total); the remainder comes last.
+
+    Activities that took no time are left out.
+    """
     seconds: Mapping[str, Any] = run.about["seconds"]
     total = max(float(seconds["total"]), 1e-9)
-    parts = [(words, float(seconds[key])) for key, words in PARTS.items() if key in seconds]
+    words_of = PARTS
+    if "against" in run.about:
+        words_of = PARTS | (OF_DUET if INTERPRETERS in seconds else OF_EARLIER_DUET)
+    parts = [(words, float(seconds[key])) for key, words in words_of.items() if seconds.get(key)]
     rest = total - sum(part for _, part in parts)
     if rest > 0:
         parts.append(("Everything else", rest))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from torchduet.bench.record.duets import two_times
 from torchduet.bench.record.duets.gate import memory_of
 from torchduet.bench.record.duets.knob import knob, knob_headline
 from torchduet.bench.record.duets.sides import from_new, short_knob, sides
@@ -125,7 +126,8 @@ def _table(shown: Sequence[Record]) -> Iterator[str]:
             code_span(record["case"]["id"], table=True) + _unchecked(record),
             units.seconds(against["base_seconds"]),
             units.seconds(against["seconds"]),
-            f"{times(against)}{f' ({between})' if between else ''}, {against['verdict']}",
+            f"{times(against)}{f' ({between})' if between else ''}, {against['verdict']}"
+            + (f"; {two_times.BRIEF}" if two_times.differ(against) else ""),
         ]
         yield "| " + " | ".join([*cells, memory_words(against)] if memory else cells) + " |"
     yield ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from torchduet.bench.record.duets import two_times
 from torchduet.bench.record.duets.sides import from_new, sides
 from torchduet.bench.record.duets.words import controls, memory_lines, ordered, stages
 from torchduet.bench.record.duets.words import headline as duet_headline
@@ -96,13 +97,17 @@ def _duet(run: Run, duet: DuetRecord) -> Iterator[str]:
     yield "| --- | ---: | ---: | ---: | --- | --- |"
     for record in rows[:MAX_ANSWERS]:
         side = record["against"]
-        name = ", ".join(filter(None, (record["case"]["id"], short_marks(record))))
+        sign = two_times.SIGN if two_times.differ(side) else ""
+        name = ", ".join(filter(None, (record["case"]["id"], short_marks(record), sign)))
         times = (units.seconds(side["base_seconds"]), units.seconds(side["seconds"]))
         row = (name, *times, units.ratio(side["ratio"]), units.ratio_interval(side["low"], side["high"]))
         yield "| " + " | ".join(cell(text) for text in (*row, side["verdict"])) + " |"
     if more := max(0, len(rows) - MAX_ANSWERS):
         yield ""
         yield f"{units.plural(more, 'more case is', 'more cases are')} in the report."
+    if any(two_times.differ(record["against"]) for record in rows[:MAX_ANSWERS]):
+        yield ""
+        yield f"{two_times.SIGN} {two_times.WORDS}."
     yield ""
 
 

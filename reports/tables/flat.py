@@ -136,6 +136,12 @@ def _more(run: Run) -> dict[str, list[Any]]:
         "noise": [record.get("noise", {}).get("grade") for record in records],
         **flat_ranks.columns(run),
     }
+    if (duet := run.about.get("against")) is not None:
+        of_new = [record["against"] for record in from_new(duet, records)]
+        columns |= {
+            "base_seconds": [of["base_seconds"] for of in of_new],
+            "new_seconds": [of["seconds"] for of in of_new],
+        }
     if isinstance(run, PytestBenchmarkRun):
         columns |= _pytest_benchmark_columns(run)
     return columns

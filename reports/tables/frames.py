@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from torchduet.bench.record.duets.sides import from_new
+from torchduet.bench.record.duets.sides import sides as sides_of
 from torchduet.bench.record.knobs import NAMES
 from torchduet.bench.record.marks import of_comparison, other_samples, short_marks
 from torchduet.bench.record.schema import Record, SpeedupRecord
@@ -58,7 +60,8 @@ class Frames:
     """Both tables; times in seconds, rates per second, ratios above 1 mean faster than the baseline.
 
     Attributes:
-        cases: a row per case, with its speed-up against its family's reference (NaN for the reference).
+        cases: a row per case, with its speed-up against its family's reference (NaN for the reference); of a duet, that
+            of the new side against the base.
         comparisons: a row per case and knob; ``pays_*`` only where a compiled case is faster than a baseline that
             is not compiled; ``both_compiled``: the eager side of the knob ``mode`` calls compiled code, too;
             ``other_work``: the two do different work (``ranks.other_work``); ``seconds`` and ``baseline_seconds``: per
@@ -79,9 +82,10 @@ def frames(run: Run) -> Frames:
     limits = bounds(run)
     by_id = {record["case"]["id"]: record for record in run.records}
     tied = tied_families(run, by_id)
-    removed = removed_work(run)
+    removed, sides = removed_work(run), _sides(run)
     cases = [
         _case_row(record, anchor(index), limits.get(record["case"]["id"]), removed, by_id)
+        | sides.get(record["case"]["id"], {})
         for index, record in enumerate(run.records)
     ]
     comparisons = [
@@ -97,6 +101,25 @@ def frames(run: Run) -> Frames:
         cases=pd.DataFrame(cases, columns=CASE_COLUMNS),
         comparisons=pd.DataFrame(comparisons, columns=COMPARISON_COLUMNS),
     )
+
+
+def _sides(run: Run) -> dict[str, dict[str, Any]]:
+    """Of a duet, by case: the new side's comparison with the base, in the columns of that with a reference."""
+    duet = run.about.get("against")
+    if duet is None:
+        return {}
+    label = sides_of(duet).base_side["label"]
+    return {
+        record["case"]["id"]: {
+            "ratio": against["ratio"],
+            "ratio_low": against["low"],
+            "ratio_high": against["high"],
+            **{key: against[key] for key in ("verdict", "threshold")},
+            "against": label,
+        }
+        for record in from_new(duet, run.records)
+        if (against := record.get("against")) is not None
+    }
 
 
 def each(frame: pd.DataFrame) -> Iterator[Any]:

@@ -98,6 +98,11 @@ def test_both_sides_time_the_same_turns(duet: Duet) -> None:
     assert taken.telemetry is not None
     assert 0 < taken.seconds < 2 * taken.telemetry.seconds
     assert ledger.first[case]["check"]["relative_error"] <= ledger.first[case]["check"]["tolerance"]
+    stages = dict(taken.stages)
+    assert stages.keys() >= {"interpreters", "checking", "warming", "handing_over", "timed", "peak_memory"}
+    assert all(seconds >= 0 for seconds in stages.values())
+    assert stages["timed"] == taken.seconds
+    assert stages["checking"] > 0
     assert len(processes("live")) == 1  # the server; its worker has ended
 
 
@@ -454,6 +459,9 @@ def test_a_run_finds_the_slow_down_and_renders(tmp_path: Path) -> None:
     assert len(records["more"]["timing"]["visits"]) == found["pairs"]
     assert run["torchduet"]["visits"]["fewest"] >= 3
     assert run["torchduet"]["noise"]["grade"] in GRADES
+    seconds = dict(run["torchduet"]["seconds"])
+    assert seconds.pop("total") > sum(seconds.values())
+    assert seconds["interpreters"] > seconds["timed"] > 0  # a pair needs interpreters that import torch
     assert {pilot["before"] for pilot in run["torchduet"]["pilots"]} >= {"sided.equal", ""}
     assert all(record["noise"]["grade"] in GRADES for record in records.values())
     assert not path.with_name("run.json.journal").exists()

@@ -110,7 +110,7 @@ class FakeWorker:
             self.channel.receive()
             return {"errors": {}, "left_out": {}, "blocks": [1e-3 for _ in self.turns]}
         cases = [{"skip": None, "error": None, "seconds": 1e-3, "warm_up_calls": 1, "check": {}, "first_call": {}}]
-        return {"cases": cases, "compiler": False, "idle": True, "restores": None}
+        return {"cases": cases, "seconds": {}, "compiler": False, "idle": True, "restores": None}
 
     def held_to_account(self) -> contextlib.nullcontext[None]:
         return contextlib.nullcontext()

@@ -89,6 +89,28 @@ def test_where_nothing_can_be_judged_the_title_says_so() -> None:
     assert title(REVISION, records).startswith("This duet can give no verdict on any of 2 cases")
 
 
+@pytest.mark.parametrize(
+    ("base", "new", "ratio", "low", "high", "differs"),
+    [
+        (251e-6, 249e-6, 0.99, 0.97, 1.02, True),  # the other direction
+        (251e-6, 249e-6, 0.998, 0.97, 1.02, False),  # shown as 1.00×
+        (251e-6, 251.2e-6, 1.01, 0.97, 1.02, False),  # the times are shown as equal
+        (500e-6, 251e-6, 1.81, 1.76, 1.86, True),  # the same direction, outside the interval
+        (500e-6, 251e-6, 1.97, 1.92, 2.02, False),
+        (500e-6, 251e-6, 1.2, None, None, False),  # no interval to lie outside of
+        (249e-6, 251e-6, 1.2, None, None, True),
+    ],
+)
+def test_times_that_do_not_show_the_ratio_are_marked_in_a_sentence(
+    base: float, new: float, ratio: float, low: float | None, high: float | None, *, differs: bool
+) -> None:
+    marked = record("net", "unclear", ratio, base_seconds=base, seconds=new, low=low, high=high)
+    lines = factor_table(REVISION, [marked, record("norm", "same", 1.0)])
+    assert lines[1].endswith(" ‡") is differs
+    assert any(line.startswith("‡ base/new is from neighbouring blocks") for line in lines) is differs
+    assert not lines[2].endswith("‡")
+
+
 def test_a_knob_is_seen_from_the_side_that_has_it() -> None:
     peaks = {"base_peak_bytes": 4, "peak_bytes": 2**20}
     (turned,) = from_new(KNOB, [record("net", "slower", 0.5, **peaks)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import gc
+import importlib
 import logging
 import os
 import subprocess
@@ -171,6 +172,26 @@ def test_what_changes_after_the_first_calls_is_put_back_after_the_block() -> Non
     assert not torch.is_autocast_enabled("cpu")
     assert "autocast on cpu" in own.notes[0]
     assert len(fast()) < len(everything()) / 4
+
+
+def test_what_a_library_changes_when_it_is_imported_is_not_named_as_a_change_of_the_code_that_imports_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("filtering_one", "filtering_two"):
+        (tmp_path / f"{name}.py").write_text("import warnings\nwarnings.simplefilter('once', BytesWarning)\n", "utf-8")
+    with restored() as by_import:
+        importlib.import_module("filtering_one")
+        torch.set_grad_enabled(False)
+    with restored() as by_code:
+        importlib.import_module("filtering_one")
+        warnings.simplefilter("once", BytesWarning)
+    assert by_import.note("inputs=") == ["inputs= changed grad mode (on → off): put back before other cases are called"]
+    assert [note.partition(" (")[0] for note in by_code.note("inputs=")] == ["inputs= changed warnings filters"]
+    own = OwnState()
+    with own.entered(thorough=True):
+        importlib.import_module("filtering_two")
+    assert own.notes == []
 
 
 def test_a_change_that_the_system_refuses_to_undo_ends_the_measuring_in_this_process() -> None:

@@ -92,11 +92,11 @@ def test_a_duet_goes_on_with_further_pairs_and_loses_none(resumed: Resumed) -> N
 
 def test_another_side_is_not_taken_for_the_one_before(resumed: Resumed) -> None:
     assert "is of another run" in resumed.refused
-    assert "side A env: SIDED=1 there, SIDED=2 here" in resumed.refused
+    assert "named side env: SIDED=1 there, SIDED=2 here" in resumed.refused
 
 
 def test_the_journal_of_a_duet_is_rendered_as_it_is(resumed: Resumed) -> None:
-    assert "B against A" in resumed.page
+    assert "with against without" in resumed.page
     assert "pairs of fresh processes" in resumed.page
 
 

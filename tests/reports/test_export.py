@@ -176,12 +176,13 @@ def test_a_run_in_which_nothing_was_measured_has_tables_without_rows(run: Run) -
 
 
 def test_every_column_is_described_and_every_table_has_the_columns_it_should(rich: Run) -> None:
-    plain, ranked = from_pytest_benchmark(make_plain()), from_json(several())
+    plain, ranked, duet = from_pytest_benchmark(make_plain()), from_json(several()), from_json(make_duet(make_run()))
     for name, columns in COLUMNS.items():
         described = {*columns}
         exported = {column for column in table_of(rich, name) if not column.startswith("size_")}
         exported |= {column for column in table_of(plain, name) if not column.startswith("size_")}
         exported |= {column for column in table_of(ranked, name) if not column.startswith("size_")}
+        exported |= {column for column in table_of(duet, name) if not column.startswith("size_")}
         assert exported == described - {"size_*"}
 
 

@@ -18,6 +18,7 @@ from tests.reports.rendered import a_part, page_of, with_details
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import empty_run, make_run
 from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.speedups import counted
 from torchduet.reports.charts.bars import Step, waterfall
 from torchduet.reports.findings.advice import answers
 from torchduet.reports.findings.claims import judge
@@ -339,6 +340,23 @@ def test_meters_stand_in_details_and_beside_the_table_in_their_units(rich_page: 
     assert "set up before in 610 ms" in words
     assert "at most 4.00 MiB beyond the inputs" in words
     assert re.search(r"samples per second: 4,\d\d0/s", words)
+
+
+def test_a_download_says_which_comparisons_the_headline_does_not_count(plain_page: Page) -> None:
+    run = from_json(make_run())
+    counted_here = sum(len(counted(record)) for record in run.records)
+    rows = len(frames(run).comparisons)
+    assert f"{counted_here} comparisons:" in plain_page.text
+    assert rows > counted_here
+    assert f"comparisons ({rows}, {rows - counted_here} of them of several knobs at once) as CSV" in plain_page.text
+
+
+def test_options_that_were_not_given_are_one_row() -> None:
+    document = a_part(make_run())
+    document[KEY]["options"] = {"tier": "quick", "suite": None, "threads": 1, "mode": None}
+    environment = Page(render(from_json(document))).text.partition("Environment Machine")[2]
+    assert "tier quick threads 1 other options default" in environment
+    assert environment.count("default") == 1
 
 
 def test_workers_are_a_filter_only_where_they_are_a_knob(plain_page: Page, rich_page: Page) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from torchduet.bench.record.duets import two_times
 from torchduet.bench.record.duets.gate import is_blind, judged, memory_of
 from torchduet.bench.record.duets.knob import knob_headline
 from torchduet.bench.record.duets.sides import OPPOSITE, Sides, from_new, sides
@@ -163,9 +164,12 @@ def factor_table(duet: DuetRecord, records: Sequence[Record], max_rows: int = MA
             f"{record['case']['id']:<{width}}  {seconds(against['base_seconds']):>{base}}  "
             f"{seconds(against['seconds']):>{new}}  {factor(against['ratio']):>8}  {interval:<17}  "
             f"{against['pairs']:>5}  {MARK[against['verdict']]} {against['verdict']}{_stage(against)}"
+            f"{f' {two_times.SIGN}' if two_times.differ(against) else ''}"
         )
     if len(shown) < len(rows):
         lines.append(f"… and {len(rows) - len(shown)} more; the report has all of them")
+    if any(two_times.differ(record["against"]) for record in shown):
+        lines.append(f"{two_times.SIGN} {two_times.WORDS}")
     notes = Counter(record["against"]["note"] for record in rows if "note" in record["against"])
     return lines + [f"{plural(number, 'case')}: {note}" for note, number in notes.items()]
 

@@ -65,6 +65,9 @@ class SecondsRecord(TypedDict):
     warming: float  # warm-up, calibration and untimed calls
     importing: NotRequired[float]  # a user's file, in workers: beyond the budget
     starting: NotRequired[float]  # accelerators, in workers: their driver and libraries
+    interpreters: NotRequired[float]  # of a duet: fresh interpreters import torch and fork the processes of its pairs
+    handing_over: NotRequired[float]  # of a duet: from the block of one side to that of the other
+    peak_memory: NotRequired[float]  # of a duet: calls that measure how much memory they hold at most
     warm_starting: NotRequired[float]  # first calls in new processes, after all timing
     profiling: NotRequired[float]  # --profile: after all timing, beyond the budget
 

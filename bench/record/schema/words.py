@@ -7,6 +7,9 @@ from typing import Any, Literal, get_args
 KEY = "torchduet"
 SCHEMA = 1
 IMPORTING = "importing"  # the stage in which workers import a user's file
+INTERPRETERS = "interpreters"  # the stage of a duet in which fresh interpreters import torch and fork its workers
+HANDING_OVER = "handing_over"  # the stage of a duet between its blocks: to the other side, and calls that warm up
+PEAK_MEMORY = "peak_memory"  # the stage of a duet in which a call's most memory is measured, after the first pair
 STARTING = "starting"  # the stage in which workers start an accelerator: its driver and libraries
 PROFILED_CALL = "torchduet call"  # the annotation around each call in a trace
 LOADER_STARTS = "DataLoader.__iter__"  # the annotation of an epoch's start, with that of its workers

@@ -16,6 +16,9 @@ STAGES = {
     "warming": "warming up",
     TIMING: "timing",
     "starting": "starting devices",
+    "interpreters": "starting fresh interpreters",
+    "handing_over": "handing over between the sides",
+    "peak_memory": "measuring peak memory",
 }
 OTHER = "starting processes and other work"  # what is in no stage
 NAMED_SHARE = 0.1  # of the overrun, that a stage takes to be named
