@@ -16,10 +16,10 @@ import nox
 nox.options.sessions = ["lint", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
-# One process more than there are cores, as many tests wait for runs; more would disturb what these time.
+# Two processes more than there are cores, as many tests wait for runs; more would disturb what these time.
 # tests/conftest.py orders the files.
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-IN_PARALLEL = ("-n", str(min(4, CORES + 1)), "--dist", "loadfile", "--no-loadscope-reorder")
+IN_PARALLEL = ("-n", str(min(4, CORES + 2)), "--dist", "loadfile", "--no-loadscope-reorder")
 
 NEEDS_GPU = """
 import sys, torch

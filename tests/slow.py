@@ -59,6 +59,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "bench/test_compile.py": (
         "test_a_workload_that_recompiles_fails_and_its_family_goes_on",
         "test_what_torch_says_that_it_does_not_support_is_skipped_with_its_words",
+        "test_where_torch_compiles_nothing_its_reason_is_the_cases",
     ),
     "bench/test_compiled_already.py": (
         "test_a_compiled_model_is_called_uncompiled_in_eager_and_compiled_in_the_other_modes",
@@ -156,8 +157,20 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_what_a_workload_asks_for_reaches_it_and_what_it_notes_is_recorded",
         "test_what_the_machine_cannot_run_is_skipped_with_the_reason",
     ),
+    "bench/test_run_command.py": (
+        "test_a_file_that_is_not_written_is_named[1:]",
+        "test_a_cache_folder_that_cannot_be_written_is_no_matter",
+    ),
+    "bench/test_run_output.py": ("test_verbose_run_has_the_header_of_pytest",),
     "bench/test_self_check.py": ("test_a_run_against_itself_leaves_its_figures_to_the_runs_after_it",),
-    "bench/test_sharded_runs.py": ("test_the_shards_together_are_the_suite[1:]", "test_a_hash_seed_changes_nothing"),
+    "bench/test_sharded_runs.py": (
+        "test_the_shards_together_are_the_suite[1:]",
+        "test_a_hash_seed_changes_nothing",
+        "test_a_shard_is_continued_as_the_same_shard_only",
+        "test_a_machine_with_a_gpu_has_the_same_shards_as_one_without",
+        "test_a_glob_for_profiles_may_match_cases_of_another_shard",
+        "test_a_shard_gets_its_part_of_the_tiers_budget",
+    ),
     "bench/test_torchrun.py": ("*", "-test_one_machine", "-test_contradictory_variables_are_an_error_of_usage"),
     "bench/test_unguarded.py": (
         "test_a_script_without_a_guard_is_not_run_by_its_workers",
@@ -194,6 +207,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_the_runs_are_told_apart_without_colour[1:]",
     ),
     "browser/test_history.py": ("test_axe_finds_no_violation_in_a_history[1:]",),
+    "browser/test_machines.py": ("test_hostile_names_stay_text",),
     "browser/test_profile.py": ("test_axe_finds_no_violation_in_a_profile[1:]",),
     "browser/test_report.py": (
         "test_a_jump_ends_at_its_target_whatever_is_laid_out_on_the_way",
@@ -302,6 +316,8 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "notebook/test_magic.py": (
         "test_a_cell_has_a_side_per_line_or_per_part",
         "test_o_returns_it_as_well_and_q_returns_it_only",
+        "test_an_expression_may_begin_with_a_minus",
+        "test_braces_and_dollars_are_left_as_they_are",
     ),
     "own_tests/test_own_project.py": ("test_a_project_with_a_layer_of_its_own",),
     "own_tests/test_page.py": (
@@ -332,7 +348,9 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_blocks_are_given_where_they_are_not_too_many",
     ),
     "reports/test_compare_visits.py": ("test_runs_of_the_same_code_raise_no_alarm[1:]",),
+    "reports/test_helper_process.py": ("test_a_script_without_a_guard_is_not_run_by_the_second_process[1:]",),
     "reports/test_history_command.py": ("test_charts_of_a_second_process_are_those_drawn_here",),
+    "reports/test_machines_page.py": ("test_hundreds_of_machines_have_a_column_each",),
     "reports/test_journal.py": ("test_rendering_it_loads_no_more_of_what_measures_than_rendering_a_run",),
     "suites/test_aot_inductor.py": ("test_a_package_computes_what_the_model_does_and_starts_from_a_copy",),
     "suites/test_data.py": (
