@@ -14,6 +14,7 @@ import pytest
 from tests.bench.test_left_behind import ROOT, Traces, until
 from tests.faults.processes import SERVERS, STOP, begin, ended
 from torchduet.bench.host.child_processes import completed
+from torchduet.bench.host.process import left_behind
 from torchduet.bench.host.process.inherited import too_few_tasks
 from torchduet.bench.host.temporary import ALIVE, sweep
 from torchduet.bench.workers.ended import WorkerError
@@ -219,6 +220,19 @@ folder.cleanup()
 """
     assert ended(traces, SERVERS, leaves) == (0, "1\n")
     assert until(traces.none, 20), traces
+
+
+def test_a_process_that_starts_another_program_at_that_moment_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its environment is empty meanwhile."""
+    with subprocess.Popen(["sleep", "600"], env={**os.environ, left_behind.MARK: str(tmp_path)}) as left:
+        seen = iter([set[int]()] * (left_behind.SCANS - 1))
+        marked = left_behind._marked
+        monkeypatch.setattr(left_behind, "_marked", lambda folder: next(seen, None) or marked(folder))
+        monkeypatch.setattr(left_behind, "GRACE_SECONDS", 0.5)
+        assert left_behind.end_marked(tmp_path) == 1
+        assert left.wait(20) == -signal.SIGKILL
 
 
 def test_a_command_that_is_interrupted_ends_with_what_it_has_started(traces: Traces) -> None:

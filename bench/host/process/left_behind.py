@@ -14,6 +14,7 @@ from typing import Any
 MARK = "TORCHDUET_RUN"  # of the environment: the temporary folder of the run that has started a process
 GRACE_SECONDS = 1.0  # what is about to end by itself does so
 POLL_SECONDS = 0.05
+SCANS = 3  # in a row that find nothing: a process that is being started, or that starts another program, is in none
 PROC = Path("/proc")
 
 
@@ -26,13 +27,18 @@ def end_marked(folder: Path, spared: Collection[int | None] = ()) -> int:
     """
     tracker: Any = resource_tracker._resource_tracker
     kept = {os.getpid(), tracker._pid, *spared}
-    end = monotonic() + GRACE_SECONDS
-    while (left := _marked(folder) - kept) and monotonic() < end:
+    end, quiet, killed = monotonic() + GRACE_SECONDS, 0, set[int]()
+    while monotonic() < end + GRACE_SECONDS:  # what has not ended by then cannot be killed
+        left = _marked(folder) - kept
+        quiet = 0 if left else quiet + 1
+        if quiet == SCANS or not PROC.is_dir():
+            break
+        for pid in left if monotonic() >= end else ():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
         sleep(POLL_SECONDS)
-    for pid in left:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-    return len(left)
+    return len(killed)
 
 
 def _marked(folder: Path) -> set[int]:
