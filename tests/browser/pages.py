@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+WAIT_SECONDS = 30.0
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'&=#"
 
 
@@ -94,3 +96,14 @@ def violations(page: Page, context: str | None = None) -> list[str]:
         for one in found.response["violations"]
         for node in one["nodes"][:3]
     ]
+
+
+def wait_until(page: Page, expression: str, argument: object = None) -> None:
+    """Wait until JavaScript returns something true.
+
+    Playwright's ``wait_for_function`` evaluates text within the page when it asks again, which our pages forbid.
+    """
+    end = monotonic() + WAIT_SECONDS
+    while not page.evaluate(expression, argument):
+        assert monotonic() < end, f"it never became true: {expression}"
+        page.wait_for_timeout(20)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.pages import opened, violations
+from tests.browser.pages import opened, violations, wait_until
 from tests.reports.made_duet import duet_of
 from tests.reports.remeasured import remeasured
 from tests.reports.rendered import a_part
@@ -93,12 +93,12 @@ def test_a_case_is_copied_as_markdown_and_as_a_command(page: Page) -> None:
     page.locator("table.changes .open").first.press("Enter")
     dialog = page.locator("dialog#case")
     dialog.get_by_role("button", name="Copy as Markdown").click()
-    page.wait_for_function("window.kept")
+    wait_until(page, "window.kept")
     kept: str = page.evaluate("window.kept")
     assert kept.startswith(f"- `{SQUARE}`: ")
     assert kept.endswith(", slower")
     dialog.get_by_role("button", name="Copy as command").click()
-    page.wait_for_function("window.kept.startsWith('torchduet')")
+    wait_until(page, "window.kept.startsWith('torchduet')")
     command = "torchduet against 1a2b3c400000 -- --suite layers.py --threads 1 --case "
     assert page.evaluate("window.kept") == f"{command}'{SQUARE}'"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.pages import HOSTILE, lay_out, opened, shown, violations
+from tests.browser.pages import HOSTILE, lay_out, opened, shown, violations, wait_until
 from tests.reports.many import make_many
 from tests.reports.remeasured import remeasured
 from tests.reports.sample import make_run
@@ -92,7 +92,7 @@ def open_first(page: Page) -> str:
     first = page.locator("table.cases tbody tr:not([hidden]) .open").first
     name: str = first.inner_text()
     first.click()
-    page.wait_for_function("document.getElementById('case').open")
+    wait_until(page, "document.getElementById('case').open")
     return name
 
 
@@ -197,7 +197,7 @@ def test_a_view_with_a_case_is_shared_by_its_address(large_page: Page, browser: 
     assert {row["verdict"] for row in shown(other)} == {"slower"}
     other.keyboard.press("Escape")
     assert not case(other).is_visible()
-    other.wait_for_function("location.hash === '#verdict=slower&sort.run-1=seconds'")
+    wait_until(other, "location.hash === '#verdict=slower&sort.run-1=seconds'")
     other.close()
 
 
@@ -214,8 +214,8 @@ def test_a_case_is_opened_read_and_closed_by_the_keyboard(either: Page) -> None:
         either.keyboard.press("Tab")
         assert either.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
     either.keyboard.press("Escape")
-    either.wait_for_function("!document.getElementById('case').open")
-    either.wait_for_function("address => location.href.replace(/#$/, '') === address", arg=before)
+    wait_until(either, "!document.getElementById('case').open")
+    wait_until(either, "address => location.href.replace(/#$/, '') === address", before)
     assert either.evaluate("document.activeElement.className") == "open"
 
 
@@ -224,11 +224,11 @@ def test_back_closes_a_case_and_forward_opens_it(either: Page) -> None:
     rows = shown(either)
     name = open_first(either)
     either.go_back()
-    either.wait_for_function("!document.getElementById('case').open")
+    wait_until(either, "!document.getElementById('case').open")
     assert shown(either) == rows
     assert "q=fp32" in either.url
     either.go_forward()
-    either.wait_for_function("document.getElementById('case').open")
+    wait_until(either, "document.getElementById('case').open")
     assert case(either).get_by_role("heading", level=2).inner_text() == name
 
 
@@ -242,7 +242,7 @@ def test_one_goes_from_case_to_case_as_the_table_has_them(large_page: Page) -> N
         assert dialog.get_by_role("heading", level=2).inner_text() == name
         assert large_page.evaluate("document.activeElement.textContent") == "Next case"
     large_page.go_back()  # stepping leaves one entry in the history, not three
-    large_page.wait_for_function("!document.getElementById('case').open")
+    wait_until(large_page, "!document.getElementById('case').open")
 
 
 def test_the_drawings_say_in_words_what_they_show(large_page: Page, large: list[Comparison]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.pages import violations
+from tests.browser.pages import violations, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -42,12 +42,12 @@ def test_a_command_is_copied_from_the_keyboard_and_that_is_announced(page: Page)
     button = alone.get_by_role("button", name="Copy the command: py-spy")
     button.focus()
     page.keyboard.press("Enter")
-    page.wait_for_function(SAYS, arg=["Copied", "Copied"])
+    wait_until(page, SAYS, ["Copied", "Copied"])
     command = button.locator("xpath=following-sibling::code").text_content()
     assert page.evaluate("window.kept") == [command]
     assert command is not None
     assert command.startswith("py-spy record --native -o ")
-    page.wait_for_function(SAYS, arg=["Copy", ""])
+    wait_until(page, SAYS, ["Copy", ""])
 
 
 @pytest.mark.parametrize(("works", "word"), [("true", "Copied"), ("false", "Selected")])
@@ -57,7 +57,7 @@ def test_where_a_page_may_not_copy_the_command_is_selected(page: Page, works: st
     button = alone.locator("button.copy").first
     button.click()
     said = "Copied" if works == "true" else "The text is selected: copy it with the keyboard"
-    page.wait_for_function(SAYS, arg=[word, said])
+    wait_until(page, SAYS, [word, said])
     assert page.evaluate("window.kept") == ["copy", alone.locator("code").first.text_content()]
 
 

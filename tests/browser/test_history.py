@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 
-from tests.browser.pages import HOSTILE, lay_out, opened, shown, violations
+from tests.browser.pages import HOSTILE, lay_out, opened, shown, violations, wait_until
 from tests.reports.made_history import make_history
 from tests.reports.sample import make_run
 from torchduet.__main__ import main
@@ -97,7 +97,7 @@ def test_a_case_is_copied_as_markdown_and_as_a_command(page: Page) -> None:
         ("Copy as command", "torchduet compare 0011.json 0012.json"),
     ):
         details.get_by_role("button", name=words).click()
-        page.wait_for_function("begin => window.kept?.startsWith(begin)", arg=begin)
+        wait_until(page, "begin => window.kept?.startsWith(begin)", begin)
         assert details.get_by_role("status").inner_text() == "Copied"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.pages import shown, violations
+from tests.browser.pages import shown, violations, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -76,7 +76,7 @@ def test_a_case_opens_from_the_keyboard_and_closes_to_where_the_reader_was(page:
     assert f"case={anchor}" in page.url
     assert page.locator("dialog .facts").is_visible()
     page.keyboard.press("Escape")
-    page.wait_for_function("!document.querySelector('dialog').open && !location.hash.includes('case=')")
+    wait_until(page, "!document.querySelector('dialog').open && !location.hash.includes('case=')")
     assert page.evaluate("document.activeElement.getAttribute('href')") == f"#{anchor}"
 
 
@@ -90,7 +90,7 @@ def test_an_open_case_is_shared_by_its_address_beside_the_view(page: Page) -> No
     page.goto(address)
     page.locator("dialog[open] h2").wait_for()
     page.locator("dialog [data-close]").click()
-    page.wait_for_function("!location.hash.includes('case=')")
+    wait_until(page, "!location.hash.includes('case=')")
     assert "mode=compile" in page.url
     assert len(shown(page)) == len(before)
     assert anchor.startswith("case-")
@@ -102,7 +102,7 @@ def test_a_case_is_copied_as_markdown_and_as_a_command(page: Page) -> None:
     for name in ("Copy as Markdown", "Copy as command"):
         page.get_by_role("button", name=name).focus()
         page.keyboard.press("Enter")
-    page.wait_for_function("window.kept.length === 2")
+    wait_until(page, "window.kept.length === 2")
     markdown, command = page.evaluate("window.kept")
     assert markdown.startswith("**")
     assert "| against | speed-up |" in markdown

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from tests.browser.pages import HOSTILE, lay_out, shown
+from tests.browser.pages import HOSTILE, lay_out, shown, wait_until
 from tests.reports.many import make_many
 from tests.reports.rendered import a_part, page_of
 from tests.reports.sample import make_run
@@ -63,7 +63,7 @@ def test_words_and_choices_narrow_the_tables_together(page: Page) -> None:
     assert all(row["mode"] == "compile" and "n=512" in row["words"] for row in rows)
     assert page.locator("p.status").inner_text() == f"2 of {len(make_run()['benchmarks'])} cases"
     page.get_by_role("button", name="Show all").click()
-    page.wait_for_function("!location.hash")
+    wait_until(page, "!location.hash")
     assert len(shown(page)) == len(make_run()["benchmarks"])
 
 
@@ -97,7 +97,7 @@ def test_a_broken_address_shows_everything(page: Page, address: str, fragment: s
 def test_an_answer_leads_to_its_cases(page: Page) -> None:
     page.locator("#answers details.evidence summary").first.click()
     page.get_by_role("link", name="Show these cases in the tables").first.click()
-    page.wait_for_function("location.hash === '#mode=compile'")
+    wait_until(page, "location.hash === '#mode=compile'")
     assert {row["mode"] for row in shown(page)} == {"compile"}
 
 
@@ -186,7 +186,7 @@ def test_a_jump_ends_at_its_target_whatever_is_laid_out_on_the_way(
     for target in ("suite-8", "suite-2", "cases", "suite-6"):
         page.evaluate(f"location.hash = '{target}'")
         reached = f"Math.abs(document.getElementById('{target}').getBoundingClientRect().top) < 60"
-        page.wait_for_function(reached)
+        wait_until(page, reached)
         page.wait_for_timeout(1500)  # longer than a jump is held
         assert page.evaluate(reached)
     page.close()
