@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -10,9 +11,15 @@ from torchduet.bench.plugin import sharding
 from torchduet.bench.plugin.stash import DUET, SESSION, json_path
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Write the answer of a whole run that has a file; its table and its noise are above it."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Generator[None]:
+    """Write the answer after all other summaries, whenever this plugin was loaded."""
+    yield
+    _write(terminalreporter, config)
+
+
+def _write(terminalreporter: Any, config: pytest.Config) -> None:
+    """The answer of a whole run that has a file; its table and its noise are above it."""
     session = config.stash.get(SESSION, None)
     if session is None:
         return
