@@ -14,6 +14,7 @@ from torchduet.bench.host.cache_folder import cache_folder
 from torchduet.bench.plugin.pytest_command import PYTHON, SHORT_HEADER, pytest_arguments
 from torchduet.reports.text.refusal import refuse
 
+ANSWER = ("-p", "torchduet.run_answer")  # loaded by itself only where this project is installed
 # Where pytest's cache cannot be written, only --last-failed and its like lack something.
 WITHOUT_CACHE = ("-W", "ignore::pytest.PytestCacheWarning")
 # A list of cases has an id in each line, instead of pytest's tree of folders.
@@ -44,7 +45,7 @@ def command(arguments: Sequence[str]) -> list[str]:
     """
     folder = cache_folder() / "pytest" / hashlib.sha256(os.fsencode(Path.cwd())).hexdigest()[:16]
     given = [*arguments, *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
-    own = [*SHORT_HEADER, *WITHOUT_CACHE, *unused_storage(folder, given)]
+    own = [*SHORT_HEADER, *ANSWER, *WITHOUT_CACHE, *unused_storage(folder, given)]
     if not COLLECTS.isdisjoint(given):
         own += PLAIN_IDS
     if not any(argument.startswith(OF_TABLE) for argument in given):

@@ -108,13 +108,16 @@ class Memory:
         Every call but the very first follows another one at once: after other work, code and caches would be cold.
         """
 
+        def again(number: int) -> Took:
+            return self._took(lambda: self._change(self.seed + number))
+
         def first(number: int) -> Took:
             if not number:
                 return took
-            self._took(lambda: self._change(self.seed - number))
-            return self._took(lambda: self._change(self.seed + number))
+            again(-number)
+            return again(number)
 
-        return reason_if_seen("values", first, lambda number: self._took(lambda: self._change(self.seed + number)))
+        return reason_if_seen("values", first, again)
 
     def _by_object(self) -> str | None:
         """Whether each first call with copies of the inputs is slower than one with the inputs themselves.

@@ -20,8 +20,6 @@ from torchduet.reports.tables.visits import number_of_visits
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import cell, inline
 
-REFERENCE = "reference"
-
 
 def case_details(run: Run) -> dict[str, str]:
     """Anchor of a case → its details as HTML."""
@@ -79,7 +77,7 @@ def as_markdown(record: Any, sides: BothSides | None = None) -> str:
 
 def speedups_of(record: Any) -> list[Any]:
     """A case's speed-ups, each once: that of a single knob over the reference stands in the record as both."""
-    by_knob = {speedup["against"] for speedup in record["speedups"] if speedup["knob"] != REFERENCE}
+    by_knob = {speedup["against"] for speedup in record["speedups"] if speedup["knob"] != "reference"}
     return [
-        speedup for speedup in record["speedups"] if speedup["knob"] != REFERENCE or speedup["against"] not in by_knob
+        speedup for speedup in record["speedups"] if speedup["knob"] != "reference" or speedup["against"] not in by_knob
     ]

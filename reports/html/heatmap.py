@@ -86,10 +86,9 @@ class HeatMap:
 
     def parts(self) -> tuple[Suites, Suites]:
         """The rows that are always shown, and those that are folded: of many rows those without a difference."""
-        rows = [row for _, rows in self.suites for row in rows]
-        if len(rows) <= MAX_ROWS or not any(row.differs for row in rows) or all(row.differs for row in rows):
-            return self.suites, ()
-        return self._rows(differing=True), self._rows(differing=False)
+        shown, folded = self._rows(differing=True), self._rows(differing=False)
+        few = sum(len(rows) for _, rows in self.suites) <= MAX_ROWS
+        return (self.suites, ()) if few or not shown else (shown, folded)
 
     def _rows(self, *, differing: bool) -> Suites:
         found = ((suite, tuple(row for row in rows if row.differs == differing)) for suite, rows in self.suites)
